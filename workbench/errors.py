@@ -1,0 +1,178 @@
+"""What can go wrong, drawn once.
+
+    WorkbenchError                    exit code
+    ├── UsageError                    2    the input is wrong; the message names the choices that exist
+    │   ├── PromptError                    prompt files, versions, variables
+    │   ├── DatasetError                   dataset files and cases
+    │   ├── CatalogError                   models, tiers, prices, parameters a model refuses
+    │   ├── ScorerError                    unknown or wrongly declared scorers
+    │   ├── SettingsError                  settings and keys
+    │   ├── PlanError                      an experiment that cannot be run as written
+    │   └── ReportError                    runs and reports that do not exist or cannot be read
+    ├── BudgetReached                 3    the next call might have passed the cap
+    ├── StorageError                  1    disk full, read-only, locked; what was written stays
+    ├── NotRecorded                   1    a miss in replay mode; nothing was sent
+    └── CallError                     1    one call to a model failed (becomes `Row.error`)
+        ├── KeyRefused                     401, 403: the key is wrong or may not do this
+        ├── RequestRefused                 400, 404, 413, 422: the same request would fail again
+        ├── RateLimited                    429 that passes
+        ├── QuotaReached                   402, or a 429 that will not pass: no credit, spend limit
+        ├── Overloaded                     503, 529
+        ├── ServerFailed                   other 5xx, 408, 409
+        ├── TimedOut                       no answer in time; it may have been charged
+        ├── ConnectionLost                 dropped before or during the answer; it may have been charged
+        ├── ConnectionRefused              nobody listens there; certainly not charged
+        └── MalformedReply                 an answer arrived that cannot be read; it was charged
+"""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+class WorkbenchError(Exception):
+    """Base of every error raised on purpose by this package."""
+
+    exit_code = 1
+
+
+class UsageError(WorkbenchError):
+    """The input is wrong; the same call would fail again."""
+
+    exit_code = 2
+
+
+class PromptError(UsageError):
+    """A prompt file, version or variable is wrong."""
+
+
+class DatasetError(UsageError):
+    """A dataset file or case is wrong."""
+
+
+class CatalogError(UsageError):
+    """A model, tier, price or model parameter is wrong."""
+
+
+class ScorerError(UsageError):
+    """A scorer is unknown or wrongly declared."""
+
+
+class SettingsError(UsageError):
+    """A setting or key is missing or wrong."""
+
+
+class PlanError(UsageError):
+    """The experiment cannot be run as written."""
+
+
+class ReportError(UsageError):
+    """A run or report does not exist or cannot be read."""
+
+
+class BudgetReached(WorkbenchError):
+    """The next call might have passed the cap, so it was not made."""
+
+    exit_code = 3
+
+
+class StorageError(WorkbenchError):
+    """Writing to disk failed; everything written before stays."""
+
+
+class NotRecorded(WorkbenchError):
+    """Replay mode, and the cache does not hold this reply; nothing was sent."""
+
+
+class CallError(WorkbenchError):
+    """One call to a model failed.
+
+    `retryable`: another attempt may succeed. `maybe_charged`: the vendor may have billed the call although no
+    reply arrived, so its worst case counts against the budget. `retry_after_s`: what the server asked for.
+    """
+
+    retryable = False
+    maybe_charged = False
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int | None = None,
+        retry_after_s: float | None = None,
+        request_id: str | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.retry_after_s = retry_after_s
+        self.request_id = request_id
+        self.attempts = 1
+
+
+class KeyRefused(CallError):
+    """401 or 403."""
+
+
+class RequestRefused(CallError):
+    """400, 404, 413, 422: the same request would fail again."""
+
+
+class RateLimited(CallError):
+    """429 that passes."""
+
+    retryable = True
+
+
+class QuotaReached(CallError):
+    """402, or a 429 that no waiting cures: no credit left, spend limit reached."""
+
+
+class Overloaded(CallError):
+    """503 or 529."""
+
+    retryable = True
+
+
+class ServerFailed(CallError):
+    """Any other 5xx, 408 or 409."""
+
+    retryable = True
+
+
+class TimedOut(CallError):
+    """No answer within the time-out."""
+
+    retryable = True
+    maybe_charged = True
+
+
+class ConnectionLost(CallError):
+    """The connection dropped before or during the answer."""
+
+    retryable = True
+    maybe_charged = True
+
+
+class ConnectionRefused(CallError):
+    """Nobody listens at the address."""
+
+    retryable = True
+
+
+class MalformedReply(CallError):
+    """An answer arrived that cannot be read."""
+
+    maybe_charged = True
+
+
+def choices(wrong: str, existing: Iterable[str]) -> str:
+    """The end of a helpful message: the nearest name, then the names that exist."""
+    names = sorted(existing)
+    near = get_close_matches(wrong, names, n=1)
+    hint = f"did you mean {near[0]!r}? " if near else ""
+    shown = ", ".join(names[:12]) + (f" and {len(names) - 12} more" if len(names) > 12 else "")
+    return f"{hint}{'there are: ' + shown if names else 'there are none'}"
