@@ -1,0 +1,381 @@
+"""Prompts: named templates with versions, `prompts/<name>/<version>.yaml`, keys exactly Langfuse's.
+
+Variables are `{{name}}` and nothing else. A released version is not meant to change; half a thought is tried with
+`prompt.edit(...)`, which gives a draft, and kept with `.save()`.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import os
+import re
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from workbench.errors import PromptError, choices
+from workbench.records import Message, canonical, sha256
+from workbench.settings import workspace
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+KEYS = ("name", "type", "prompt", "config", "tags", "commit_message")
+NEWEST = 4
+"""How many versions a bare prompt name stands for."""
+
+_CONSTRUCT = re.compile(r"\{\{(.*?)\}\}", re.DOTALL)
+_VARIABLE = re.compile(r"\s*([A-Za-z_][A-Za-z0-9_]*)\s*")
+_NAME = re.compile(r"[A-Za-z0-9_.\-]+(/[A-Za-z0-9_.\-]+)*")
+_VERSION = re.compile(r"v[1-9][0-9]*")
+_ROLES = frozenset({"system", "user", "assistant"})
+_LANGFUSE_INCLUDE = "@@@langfusePrompt"
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """A template: text or chat messages, with the model parameters that belong to it.
+
+    `template` is the text, or a tuple of messages. `config` holds model parameters (max_tokens, effort, temperature,
+    top_p, top_k, seed, stop), with overrides per provider under `by_provider`. Made from a file by `load_prompt`, from
+    a file's content by `Prompt(...)`, from text by `Prompt.from_text(...)`.
+
+    Raises PromptError for wrong names, roles, or anything but a plain variable inside `{{ }}`.
+    """
+
+    name: str
+    template: str | tuple[Message, ...]
+    config: Mapping[str, Any] = field(default_factory=dict)
+    tags: tuple[str, ...] = ()
+    commit_message: str = ""
+    version: str = ""
+
+    def __post_init__(self) -> None:
+        where = f"prompt {self.name}@{self.version}" if self.version else f"prompt {self.name}"
+        if not _NAME.fullmatch(self.name) or ".." in self.name.split("/"):
+            raise PromptError(f"prompt name {self.name!r}: use letters, digits, '-', '_', '.', and '/' for folders")
+        _check_messages(self.template, where)
+        _check_config(self.config, where)
+        for text in self._texts():
+            _check_constructs(text, where)
+        if not self.version:
+            object.__setattr__(self, "version", f"draft-{self.sha[:8]}")
+
+    @classmethod
+    def from_text(cls, name: str, text: str, **config: Any) -> Prompt:
+        """A draft from plain text: `Prompt.from_text("greeting", "Greet {{who}}.", max_tokens=64)`."""
+        return cls(name, text, config)
+
+    @property
+    def ref(self) -> str:
+        """How it is written: `ticket-triage@v2`."""
+        return f"{self.name}@{self.version}"
+
+    @property
+    def is_draft(self) -> bool:
+        """Whether no file holds this version yet."""
+        return self.version.startswith("draft-")
+
+    @cached_property
+    def sha(self) -> str:
+        """Hash of what may change an answer: template and config; not tags, version or commit message."""
+        return sha256(canonical({"config": dict(self.config), "prompt": _plain(self.template)}))
+
+    @cached_property
+    def variables(self) -> tuple[str, ...]:
+        """Names of the variables, in order of first appearance."""
+        found = (match.group(1).strip() for text in self._texts() for match in _CONSTRUCT.finditer(text))
+        return tuple(dict.fromkeys(found))
+
+    def missing(self, inputs: Mapping[str, Any]) -> tuple[str, ...]:
+        """Variables that `inputs` does not fill."""
+        return tuple(name for name in self.variables if name not in inputs)
+
+    def render(self, inputs: Mapping[str, Any]) -> tuple[Message, ...]:
+        """The messages with every variable filled in one pass: a value that contains `{{x}}` stays as it is.
+
+        Strings go in verbatim, anything else as JSON. Raises PromptError naming all missing variables at once.
+        """
+        if missing := self.missing(inputs):
+            raise PromptError(f"{self.ref}: no value for {', '.join(missing)}; the case gives {', '.join(inputs)}")
+        values = {name: _as_text(inputs[name]) for name in self.variables}
+        if isinstance(self.template, str):
+            return (Message("user", _fill(self._parts[0], values)),)
+        return tuple(Message(m.role, _fill(p, values)) for m, p in zip(self.template, self._parts, strict=True))
+
+    def params(self, provider: str) -> dict[str, Any]:
+        """Model parameters for this provider: the config, overridden by `by_provider.<provider>`."""
+        own = {key: value for key, value in self.config.items() if key != "by_provider"}
+        return own | dict(self.config.get("by_provider", {}).get(provider, {}))
+
+    def edit(self, old: str, new: str) -> Prompt:
+        """A draft with every `old` replaced by `new`. Raises PromptError if `old` does not occur."""
+        if not old or not any(old in text for text in self._texts()):
+            raise PromptError(f"{self.ref} does not contain {old!r}, so nothing would change")
+        template: str | tuple[Message, ...]
+        if isinstance(self.template, str):
+            template = self.template.replace(old, new)
+        else:
+            template = tuple(Message(m.role, m.content.replace(old, new)) for m in self.template)
+        return replace(self, template=template, version="", commit_message=f"{old!r} -> {new!r} on {self.ref}")
+
+    def save(self, commit_message: str | None = None) -> Prompt:
+        """Write the next version file in the workspace and return that version; content already saved is not saved
+        twice but returned as the version that holds it."""
+        folder = workspace() / "prompts" / self.name
+        for version, path in _version_files(self.name).items():
+            if _read(path, self.name, version).sha == self.sha:
+                return _read(path, self.name, version)
+        text = to_yaml(replace(self, commit_message=commit_message or self.commit_message))
+        folder.mkdir(parents=True, exist_ok=True)
+        number = max((int(v[1:]) for v in _version_files(self.name)), default=0)
+        while True:
+            number += 1
+            path = folder / f"v{number}.yaml"
+            if _write_new(path, text):
+                return _read(path, self.name, f"v{number}")
+
+    def diff(self, other: Prompt) -> str:
+        """Word-level difference from this prompt to `other`: `[-removed-]` and `{+added+}`."""
+        return word_diff(self.text, other.text)
+
+    @property
+    def text(self) -> str:
+        """The whole template as one text, roles as headings, for reading and diffing."""
+        if isinstance(self.template, str):
+            return self.template
+        return "\n\n".join(f"[{message.role}]\n{message.content}" for message in self.template)
+
+    @cached_property
+    def _parts(self) -> list[list[str]]:
+        """Each text split into literal, variable, literal, ...: rendering is then one join."""
+        return [[p.strip() if i % 2 else p for i, p in enumerate(_CONSTRUCT.split(t))] for t in self._texts()]
+
+    def _texts(self) -> tuple[str, ...]:
+        return (self.template,) if isinstance(self.template, str) else tuple(m.content for m in self.template)
+
+    def __repr__(self) -> str:
+        return f"Prompt({self.ref}, variables {', '.join(self.variables) or 'none'})"
+
+
+def load_prompt(ref: str) -> Prompt:
+    """One version: `"ticket-triage@v2"`; a bare name is its newest version. Raises PromptError with the choices."""
+    name, version = _split(ref)
+    versions = _known_versions(name)
+    if version is None:
+        version = next(reversed(versions))
+    if version not in versions:
+        raise PromptError(f"prompt {name!r} has no version {version!r}: {choices(version, versions)}")
+    return _read(versions[version], name, version)
+
+
+def load_prompts(ref: str) -> list[Prompt]:
+    """Several versions: `"ticket-triage@v2,v5"`; a bare name means its newest four."""
+    name, version = _split(ref)
+    wanted = version.split(",") if version else list(_known_versions(name))[-NEWEST:]
+    return [load_prompt(f"{name}@{one.strip()}") for one in wanted]
+
+
+def prompt_names() -> dict[str, list[str]]:
+    """All prompt names with their versions, the workspace's before the shipped ones."""
+    names: dict[str, list[str]] = {}
+    for root in _roots():
+        for path in sorted(root.rglob("v*.yaml")):
+            if _VERSION.fullmatch(path.stem):
+                names.setdefault(path.parent.relative_to(root).as_posix(), [])
+    return {name: list(_version_files(name)) for name in sorted(names)}
+
+
+def to_yaml(prompt: Prompt) -> str:
+    """The prompt as a version file's text; loading it again gives the same content hash."""
+    import yaml
+
+    class Blocks(yaml.SafeDumper):
+        pass
+
+    def text(dumper: yaml.SafeDumper, value: str) -> yaml.ScalarNode:
+        return dumper.represent_scalar("tag:yaml.org,2002:str", value, style="|" if "\n" in value else None)
+
+    Blocks.add_representer(str, text)
+    content = {
+        "name": prompt.name,
+        "type": "text" if isinstance(prompt.template, str) else "chat",
+        "prompt": _plain(prompt.template),
+        "config": dict(prompt.config),
+        "tags": list(prompt.tags),
+        "commit_message": prompt.commit_message,
+    }
+    return yaml.dump(content, Dumper=Blocks, sort_keys=False, allow_unicode=True, width=100)
+
+
+def word_diff(old: str, new: str) -> str:
+    """`old` turned into `new`, by words: `[-removed-]` and `{+added+}`, white space kept."""
+    return "".join(
+        {"=": text, "-": f"[-{text}-]", "+": f"{{+{text}+}}"}[sign] for sign, text in diff_words(old, new)
+    )
+
+
+def diff_words(old: str, new: str) -> list[tuple[str, str]]:
+    """Pieces of the change by words: ("=", kept), ("-", removed), ("+", added)."""
+    a, b = re.findall(r"\s+|[^\s]+", old), re.findall(r"\s+|[^\s]+", new)
+    pieces: list[tuple[str, str]] = []
+    for op, a0, a1, b0, b1 in difflib.SequenceMatcher(None, a, b, autojunk=False).get_opcodes():
+        if op == "equal":
+            pieces.append(("=", "".join(a[a0:a1])))
+            continue
+        if a1 > a0:
+            pieces.append(("-", "".join(a[a0:a1])))
+        if b1 > b0:
+            pieces.append(("+", "".join(b[b0:b1])))
+    return pieces
+
+
+def _split(ref: str) -> tuple[str, str | None]:
+    name, found, version = ref.partition("@")
+    if not _NAME.fullmatch(name) or ".." in name.split("/"):
+        raise PromptError(f"{ref!r} is no prompt: write name@version, such as ticket-triage@v2")
+    return name, version.strip() if found and version.strip() else None
+
+
+def _roots() -> list[Path]:
+    shipped = Path(__file__).parent / "shipped" / "prompts"
+    source_tree = Path(__file__).parent.parent / "prompts"
+    return [workspace() / "prompts", shipped if shipped.is_dir() else source_tree]
+
+
+def _version_files(name: str) -> dict[str, Path]:
+    """version -> file, oldest first; a workspace file hides the shipped one of the same version."""
+    files: dict[str, Path] = {}
+    for root in reversed(_roots()):
+        files |= {p.stem: p for p in (root / name).glob("v*.yaml") if _VERSION.fullmatch(p.stem)}
+    return dict(sorted(files.items(), key=lambda item: int(item[0][1:])))
+
+
+def _known_versions(name: str) -> dict[str, Path]:
+    if versions := _version_files(name):
+        return versions
+    raise PromptError(f"no prompt named {name!r}: {choices(name, prompt_names())}")
+
+
+def _read(path: Path, name: str, version: str) -> Prompt:
+    import yaml
+
+    try:
+        content = yaml.load(path.read_text("utf-8"), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise PromptError(f"{path}: cannot be read as YAML: {error}") from None
+    try:
+        return _from_content(content, name, version)
+    except PromptError as error:
+        raise PromptError(f"{path}: {error}") from None
+
+
+def _from_content(content: Any, name: str, version: str) -> Prompt:
+    if not isinstance(content, dict):
+        raise PromptError(f"must be a mapping with the keys {', '.join(KEYS)}")
+    if unknown := [str(key) for key in content if key not in KEYS]:
+        raise PromptError(f"unknown key {unknown[0]!r}: {choices(unknown[0], KEYS)}")
+    if missing := [key for key in ("name", "type", "prompt") if key not in content]:
+        raise PromptError(f"missing {', '.join(missing)}")
+    if content["name"] != name:
+        raise PromptError(f"says name {content['name']!r}, but its folder is {name!r}")
+    if content["type"] not in ("text", "chat"):
+        raise PromptError(f"type {content['type']!r}: must be text or chat")
+    template = content["prompt"]
+    if (content["type"] == "text") != isinstance(template, str):
+        raise PromptError(f"type is {content['type']}, but prompt is {'text' if isinstance(template, str) else 'no text'}")
+    return Prompt(
+        name=name,
+        template=template if isinstance(template, str) else _messages(template),
+        config=content.get("config") or {},
+        tags=tuple(content.get("tags") or ()),
+        commit_message=content.get("commit_message") or "",
+        version=version,
+    )
+
+
+def _messages(entries: Any) -> tuple[Message, ...]:
+    if not isinstance(entries, list) or not all(isinstance(e, dict) and set(e) == {"role", "content"} for e in entries):
+        raise PromptError("a chat prompt is a list of entries with exactly role and content")
+    return tuple(Message(entry["role"], entry["content"]) for entry in entries)
+
+
+def _check_messages(template: object, where: str) -> None:
+    if isinstance(template, str):
+        if not template.strip():
+            raise PromptError(f"{where}: the prompt is empty")
+        return
+    if not isinstance(template, tuple) or not template or not all(isinstance(m, Message) for m in template):
+        raise PromptError(f"{where}: the prompt must be a text or a tuple of messages")
+    for message in template:
+        if message.role not in _ROLES:
+            raise PromptError(f"{where}: role {message.role!r}: {choices(str(message.role), _ROLES)}")
+        if not isinstance(message.content, str):
+            raise PromptError(f"{where}: the content of a {message.role} message must be text")
+    if all(message.role == "system" for message in template):
+        raise PromptError(f"{where}: a chat prompt needs at least one user message")
+
+
+def _check_config(config: object, where: str) -> None:
+    if not isinstance(config, dict):
+        raise PromptError(f"{where}: config must be a mapping")
+    try:
+        canonical(config)
+    except (TypeError, ValueError) as error:
+        raise PromptError(f"{where}: config must be plain JSON data: {error}") from None
+    by_provider = config.get("by_provider", {})
+    if not isinstance(by_provider, dict) or not all(isinstance(value, dict) for value in by_provider.values()):
+        raise PromptError(f"{where}: config.by_provider must map provider names to mappings")
+
+
+def _check_constructs(text: str, where: str) -> None:
+    """Refuse all that Langfuse's compiler or server would read differently from us."""
+    if _LANGFUSE_INCLUDE in text:
+        raise PromptError(f"{where}: {_LANGFUSE_INCLUDE} would be expanded by the Langfuse server; write the text out")
+    for match in _CONSTRUCT.finditer(text):
+        if not _VARIABLE.fullmatch(match.group(1)):
+            raise PromptError(f"{where}: {match.group(0)[:60]!r}: only a variable name may stand inside {{{{ }}}}; "
+                              "a literal '{{' must come in through a variable")  # fmt: skip
+    rest = _CONSTRUCT.sub("", text)
+    if "{{" in rest or "{%" in rest:
+        raise PromptError(f"{where}: unclosed or unknown construct near {_near(rest)!r}; variables are {{{{name}}}}")
+
+
+def _near(text: str) -> str:
+    at = min(i for i in (text.find("{{"), text.find("{%")) if i >= 0)
+    return text[at : at + 30]
+
+
+def _plain(template: str | tuple[Message, ...]) -> Any:
+    return template if isinstance(template, str) else [{"role": m.role, "content": m.content} for m in template]
+
+
+def _as_text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _fill(parts: list[str], values: Mapping[str, str]) -> str:
+    return "".join([values[part] if i % 2 else part for i, part in enumerate(parts)])
+
+
+def _write_new(path: Path, text: str) -> bool:
+    """Create `path` with `text`, complete or not at all; False if it exists (another process was faster)."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        temporary.write_text(text, "utf-8")
+        os.link(temporary, path)
+    except FileExistsError:
+        return False
+    except OSError as error:
+        raise PromptError(f"{path}: cannot be written: {error}") from None
+    finally:
+        temporary.unlink(missing_ok=True)
+    return True
+
+
+def unused(prompts: Iterable[Prompt], given: Iterable[str]) -> list[str]:
+    """Inputs that no prompt uses."""
+    used = {name for prompt in prompts for name in prompt.variables}
+    return [name for name in given if name not in used]

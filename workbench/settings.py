@@ -1,0 +1,155 @@
+"""Settings: the environment over the workspace's `.env` over the shipped defaults.
+
+Raw text is read with the standard library (and python-dotenv where a `.env` exists), so that a replay from the cache
+needs no pydantic; `load()` is the validated form that everything else uses.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from workbench.errors import SettingsError
+
+if TYPE_CHECKING:
+    from pydantic_settings import BaseSettings
+
+DEFAULTS: dict[str, str | None] = {
+    "ANTHROPIC_API_KEY": None,
+    "ANTHROPIC_BASE_URL": None,
+    "OPENAI_API_KEY": None,
+    "OPENAI_BASE_URL": None,
+    "OPENAI_API": "responses",
+    "OLLAMA_API_KEY": None,
+    "OLLAMA_HOST": None,
+    "OLLAMA_FAST": None,
+    "OLLAMA_BALANCED": None,
+    "OLLAMA_POWERFUL": None,
+    "WORKBENCH_LIVE": "0",
+    "WORKBENCH_RUN_BUDGET": "5",
+    "WORKBENCH_CONCURRENCY": "16",
+    "WORKBENCH_TIMEOUT_S": "120",
+    "WORKBENCH_PRICES": None,
+}
+"""Every setting with its shipped value; `WORKBENCH_HOME` comes from the environment alone."""
+
+SECRET = frozenset({"ANTHROPIC_API_KEY", "OPENAI_API_KEY", "OLLAMA_API_KEY"})
+TRUE = frozenset({"1", "true", "yes", "on"})
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One setting in force: its text and where it came from. A key's text is never shown."""
+
+    name: str
+    text: str | None
+    origin: Literal["environment", ".env", "default"]
+
+    def shown(self) -> str:
+        """The value as `workbench doctor` may print it."""
+        if self.text is None:
+            return "not set"
+        return "set, hidden" if self.name in SECRET else _without_credentials(self.text)
+
+    def __repr__(self) -> str:
+        return f"Setting({self.name}={self.shown()} from {self.origin})"
+
+
+def workspace() -> Path:
+    """The folder that holds `prompts/`, `datasets/` and `.workbench/`: `WORKBENCH_HOME`, else the current one."""
+    return Path(os.environ.get("WORKBENCH_HOME") or ".").absolute()
+
+
+def state_dir(*parts: str) -> Path:
+    """A folder below `.workbench/`; not created here."""
+    return workspace().joinpath(".workbench", *parts)
+
+
+def setting(name: str) -> Setting:
+    """One setting in force, as raw text."""
+    if text := os.environ.get(name):
+        return Setting(name, text, "environment")
+    if text := _dotenv(workspace() / ".env").get(name):
+        return Setting(name, text, ".env")
+    return Setting(name, DEFAULTS[name], "default")
+
+
+def settings_in_force() -> list[Setting]:
+    """All settings with their origin, for `workbench doctor`."""
+    return [setting(name) for name in DEFAULTS]
+
+
+def is_live() -> bool:
+    """Whether `WORKBENCH_LIVE` asks for real calls."""
+    return (setting("WORKBENCH_LIVE").text or "").lower() in TRUE
+
+
+def load() -> Any:
+    """The validated settings: attributes named as `DEFAULTS` in lower case, keys as `SecretStr`.
+
+    Raises SettingsError naming every wrong one.
+    """
+    from pydantic import ValidationError
+
+    try:
+        return _model()(**{name.lower(): setting(name).text for name in DEFAULTS})
+    except ValidationError as error:
+        faults = "; ".join(f"{'.'.join(map(str, e['loc'])).upper()}: {e['msg']}" for e in error.errors())
+        raise SettingsError(f"wrong settings: {faults}. `workbench doctor` shows where each comes from.") from None
+
+
+@lru_cache
+def _model() -> type[BaseSettings]:
+    """Built on first use, because pydantic costs more to import than a whole replay takes."""
+    from pydantic import Field, SecretStr, create_model
+    from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+    class OneReader(BaseSettings):
+        model_config = SettingsConfigDict(extra="forbid", hide_input_in_errors=True)
+
+        @classmethod
+        def settings_customise_sources(
+            cls, settings_cls: type[BaseSettings], init_settings: PydanticBaseSettingsSource, **_: Any
+        ) -> tuple[PydanticBaseSettingsSource, ...]:
+            # `setting()` is the only reader: environment and .env are merged there, with their origin.
+            return (init_settings,)
+
+    types: dict[str, Any] = {
+        "anthropic_api_key": (SecretStr | None, None),
+        "openai_api_key": (SecretStr | None, None),
+        "ollama_api_key": (SecretStr | None, None),
+        "openai_api": (Literal["responses", "chat_completions"], ...),
+        "workbench_live": (bool, ...),
+        "workbench_run_budget": (float, Field(gt=0, allow_inf_nan=False)),
+        "workbench_concurrency": (int, Field(ge=1)),
+        "workbench_timeout_s": (float, Field(gt=0, allow_inf_nan=False)),
+    }
+    fields = {name.lower(): types.get(name.lower(), (str | None, None)) for name in DEFAULTS}
+    return create_model("Settings", __base__=OneReader, **fields)
+
+
+def _dotenv(path: Path) -> dict[str, str | None]:
+    """The `.env` file's values, read again only when it changed."""
+    try:
+        stamp = path.stat().st_mtime_ns
+    except OSError:
+        return {}
+    return _parse_dotenv(path, stamp)
+
+
+@lru_cache(maxsize=4)
+def _parse_dotenv(path: Path, stamp: int) -> dict[str, str | None]:
+    from dotenv import dotenv_values
+
+    return dict(dotenv_values(path))
+
+
+def _without_credentials(text: str) -> str:
+    """`http://user:secret@host` without the secret: base URLs may carry one."""
+    scheme, found, rest = text.partition("://")
+    if found and "@" in rest.split("/", 1)[0]:
+        return f"{scheme}://***@{rest.split('@', 1)[1]}"
+    return text
