@@ -20,14 +20,14 @@ WORST_STOPS = frozenset({"refusal", "content_filter", "max_tokens"})
 
 
 def canonical(value: Any) -> str:
-    """`value` as JSON text that depends on content alone: keys sorted, no spaces, no NaN.
+    """`value` as JSON text that depends on content alone: keys sorted, no spaces, ASCII, no NaN.
 
     Raises TypeError for what JSON cannot say and ValueError for NaN: nothing is turned into its repr.
     """
     return _CANONICAL.encode(value)
 
 
-_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
 def sha256(text: str) -> str:

@@ -1,0 +1,296 @@
+"""Replies on disk: diskcache as a plain store of JSON text under string keys.
+
+Nothing is ever evicted, expired or pickled. Writes go through diskcache (imported here alone, on the first write), many
+replies to one transaction. Reads go straight to its SQLite table, many keys to one query: a replay then imports nothing
+and costs a fraction of `Cache.get`. Every entry carries a checksum and the request it answers, so that a hit is proven.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sqlite3
+import warnings
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, replace
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from workbench.errors import StorageError
+from workbench.records import Reply, Usage, canonical, sha256
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    import diskcache
+
+    from workbench.records import Request
+
+MODES = ("on", "off", "refresh", "replay")
+_HEAD, _JOINT, _TAIL = '{"checksum":"', '","body":', "}"
+_REPLY, _REQUEST = '{"reply":', ',"request":'
+_BODY = len(_HEAD) + 64 + len(_JOINT)
+_KEYS_PER_QUERY = 500
+_STORED = ("text", "usage", "stop_reason", "served_by", "request_id", "source", "loose", "latency_s", "ttft_s",
+           "cost_usd")  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One stored reply with the request that it answers (canonical JSON of `Request.identity`)."""
+
+    key: str
+    identity: str
+    reply: Reply
+
+
+class Cache:
+    """The store in one folder; made on the first write. One instance serves one event loop, any number of processes
+    share the folder. Raises StorageError when the disk is full, read-only or not ours."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.damaged: list[str] = []
+        self._reader: sqlite3.Connection | None = None
+        self._writer: diskcache.Cache | None = None
+        self._thread: ThreadPoolExecutor | None = None
+        self._pending: list[tuple[Entry, asyncio.Future[None]]] = []
+        self._flushing: asyncio.Task[None] | None = None
+
+    def get_many(self, keys: Sequence[str]) -> dict[str, Reply]:
+        """The stored replies among `keys`, marked cached and costing nothing now. A damaged entry is set aside,
+        reported once as a warning, and treated as a miss."""
+        connection = self._read_connection()
+        if connection is None or not keys:
+            return {}
+        found: dict[str, Reply] = {}
+        for start in range(0, len(keys), _KEYS_PER_QUERY):
+            for key, text in self._select(connection, keys[start : start + _KEYS_PER_QUERY]):
+                entry = _decode(key, text)
+                if entry is None:
+                    self._set_aside(key, text)
+                else:
+                    found[key] = entry.reply
+        return found
+
+    async def put(self, key: str, identity: str, reply: Reply) -> None:
+        """Store a complete reply; returns when it is on disk. Replies that arrive together share one transaction."""
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._pending.append((Entry(key, identity, reply), done))
+        if self._flushing is None:
+            self._flushing = asyncio.create_task(self._flush())
+        await asyncio.shield(done)
+
+    def entries(self) -> Iterator[Entry]:
+        """Every stored entry, oldest first; damaged ones are left out."""
+        connection = self._read_connection()
+        if connection is None:
+            return
+        for key, text in connection.execute("SELECT key, value FROM Cache ORDER BY rowid"):
+            if (entry := _decode(key, text)) is not None:
+                yield entry
+
+    def size(self) -> tuple[int, int]:
+        """Number of entries and their size in bytes."""
+        connection = self._read_connection()
+        if connection is None:
+            return 0, 0
+        count, size = connection.execute("SELECT COUNT(*), COALESCE(SUM(LENGTH(value)), 0) FROM Cache").fetchone()
+        return count, size
+
+    def nearest(self, request: Request) -> tuple[Entry, list[str]] | None:
+        """The stored entry that differs from `request` in the fewest fields, and what differs, field by field."""
+        wanted = json.loads(request.identity())
+        best: tuple[tuple[int, float], Entry, list[str]] | None = None
+        for entry in self.entries():
+            differing = _differences(wanted, json.loads(entry.identity))
+            rank = (len(differing), -_likeness(wanted, json.loads(entry.identity)))
+            if best is None or rank < best[0]:
+                best = rank, entry, [text for _, text in differing]
+        return (best[1], best[2]) if best else None
+
+    def close(self) -> None:
+        """Close files; the instance may be used again."""
+        if self._thread is not None:
+            if self._writer is not None:
+                self._thread.submit(self._writer.close).result()
+            self._thread.shutdown()
+        if self._reader is not None:
+            self._reader.close()
+        self._reader = self._writer = self._thread = None
+
+    async def _flush(self) -> None:
+        loop = asyncio.get_running_loop()
+        self._thread = self._thread or ThreadPoolExecutor(1, thread_name_prefix="workbench-cache")
+        try:
+            while self._pending:
+                batch, self._pending = self._pending, []
+                fault = await loop.run_in_executor(self._thread, self._write, [entry for entry, _ in batch])
+                for _, done in batch:
+                    if not done.cancelled():
+                        done.set_exception(fault) if fault else done.set_result(None)
+        finally:
+            self._flushing = None
+
+    def _write(self, entries: list[Entry]) -> StorageError | None:
+        """In the writer's thread: all entries in one transaction, or the reason why not."""
+        try:
+            writer = self._write_connection()
+            with writer.transact(retry=True):
+                for entry in entries:
+                    writer.set(entry.key, _encode(entry), retry=True)
+        except (sqlite3.Error, OSError) as error:
+            return _storage_error(self.folder, error)
+        return None
+
+    def _write_connection(self) -> diskcache.Cache:
+        if self._writer is None:
+            import diskcache
+
+            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            os.chmod(self.folder, 0o700)
+            self._writer = diskcache.Cache(str(self.folder), disk=_text_disk(), **_PLAIN_STORE)
+        return self._writer
+
+    def _read_connection(self) -> sqlite3.Connection | None:
+        """A connection of its own for reading, or None while nothing was ever stored."""
+        path = self.folder / "cache.db"
+        if self._reader is None and path.exists():
+            try:
+                self._reader = sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, timeout=60, check_same_thread=False)
+                self._reader.execute("SELECT 1 FROM Cache LIMIT 1")
+            except sqlite3.Error as error:
+                self._reader = None
+                raise _storage_error(self.folder, error) from None
+        return self._reader
+
+    def _select(self, connection: sqlite3.Connection, keys: Sequence[str]) -> list[tuple[str, Any]]:
+        marks = ",".join("?" * len(keys))
+        query = f"SELECT key, value FROM Cache WHERE raw = 1 AND key IN ({marks})"
+        try:
+            return connection.execute(query, keys).fetchall()
+        except sqlite3.Error as error:
+            raise _storage_error(self.folder, error) from None
+
+    def _set_aside(self, key: str, text: object) -> None:
+        """Keep the damaged text for inspection and take it out of the way of the reply that will replace it."""
+        self.damaged.append(key)
+        warnings.warn(f"cache entry {key[:12]} is damaged; it was set aside in {self.folder / 'damaged'} and will be "
+                      "fetched again", stacklevel=2)  # fmt: skip
+        try:
+            aside = self.folder / "damaged"
+            aside.mkdir(mode=0o700, exist_ok=True)
+            (aside / f"{key[:64]}.txt").write_text(str(text), "utf-8", "replace")
+        except OSError:
+            pass  # a full or read-only disk must not turn a damaged entry into a failed run
+
+
+_PLAIN_STORE: dict[str, Any] = {
+    "eviction_policy": "none",
+    "size_limit": 2**62,
+    "cull_limit": 0,
+    "timeout": 60,
+    # Every value stays inside the database: one place to read, nothing that can go missing beside it.
+    "disk_min_file_size": 2**30,
+}
+
+
+@lru_cache
+def _text_disk() -> type[diskcache.Disk]:
+    """diskcache's storage, narrowed to text: what is not a string is refused both ways (CVE-2025-69872: pickle)."""
+    import diskcache
+
+    class TextDisk(diskcache.Disk):  # type: ignore[misc]  # diskcache has no types
+        def put(self, key: object) -> Any:
+            if not isinstance(key, str):
+                raise TypeError("cache keys are text")
+            return super().put(key)
+
+        def get(self, key: object, raw: bool) -> Any:
+            if not raw or not isinstance(key, str):
+                raise ValueError("refused: a cache key that is not text")
+            return key
+
+        def store(self, value: object, read: bool, key: object = diskcache.UNKNOWN) -> Any:
+            if read or not isinstance(value, str):
+                raise TypeError("cache values are text")
+            return super().store(value, read, key)
+
+        def fetch(self, mode: int, filename: str | None, value: object, read: bool) -> Any:
+            if mode != diskcache.core.MODE_RAW or not isinstance(value, str):
+                raise ValueError("refused: a cache value that is not text")
+            return value
+
+    return TextDisk
+
+
+def _encode(entry: Entry) -> str:
+    reply = {name: getattr(entry.reply, name) for name in _STORED}
+    reply["usage"] = asdict(entry.reply.usage)
+    body = f"{_REPLY}{canonical(reply)}{_REQUEST}{entry.identity}}}"
+    return f"{_HEAD}{sha256(body)}{_JOINT}{body}{_TAIL}"
+
+
+def _decode(key: str, text: object) -> Entry | None:
+    """The entry, or None if anything about it is not as it was written."""
+    if not isinstance(text, str) or not text.startswith(_HEAD):
+        return None
+    body = text[_BODY : -len(_TAIL)]
+    if sha256(body) != text[len(_HEAD) : len(_HEAD) + 64]:
+        return None
+    try:
+        at = body.rindex(_REQUEST)
+        while sha256(identity := body[at + len(_REQUEST) : -1]) != key:
+            at = body.rindex(_REQUEST, 0, at)  # an output schema may have a property of that name
+        fields = json.loads(body[len(_REPLY) : at])
+        reply = Reply(**(fields | {"usage": Usage(**fields["usage"]), "cached": True, "spent_usd": 0.0}))
+    except (ValueError, TypeError, KeyError):
+        return None
+    return Entry(key, identity, reply)
+
+
+def _differences(wanted: dict[str, Any], stored: dict[str, Any]) -> list[tuple[str, str]]:
+    """(field, sentence) for each field that differs; messages and params are taken apart."""
+    found = []
+    for field in sorted(wanted.keys() | stored.keys()):
+        a, b = wanted.get(field), stored.get(field)
+        if a == b:
+            continue
+        if field == "params":
+            names = sorted((a or {}).keys() | (b or {}).keys())
+            found += [(f"params.{n}", f"params.{n}: {_short((a or {}).get(n))} now, {_short((b or {}).get(n))} stored")
+                      for n in names if (a or {}).get(n) != (b or {}).get(n)]  # fmt: skip
+        elif field == "messages" and len(a) == len(b):
+            found += [(f"messages.{i}", f"{new[0]} message: {_first_change(old[1], new[1])}")
+                      for i, (new, old) in enumerate(zip(a, b, strict=True)) if new != old]  # fmt: skip
+        else:
+            found.append((field, f"{field}: {_short(a)} now, {_short(b)} stored"))
+    return found
+
+
+def _likeness(wanted: dict[str, Any], stored: dict[str, Any]) -> float:
+    """Share of the longest common beginning of both texts: cheap enough for every stored entry."""
+    a, b = (canonical(identity["messages"]) for identity in (wanted, stored))
+    return len(os.path.commonprefix([a, b])) / max(len(a), len(b), 1)
+
+
+def _first_change(old: str, new: str) -> str:
+    at = max(len(os.path.commonprefix([old, new])) - 12, 0)
+    return f"{_short(new[at:])} now, {_short(old[at:])} stored (from character {at})"
+
+
+def _short(value: object) -> str:
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return repr(text if len(text) <= 48 else text[:48] + "…")
+
+
+def _storage_error(folder: Path, error: Exception) -> StorageError:
+    return StorageError(f"the cache in {folder} cannot be used: {error}. Replies stored so far are intact; free space "
+                        "or rights, then run the same line again. If the file itself is broken, move it away.")  # fmt: skip
+
+
+def mark_hit(reply: Reply) -> Reply:
+    """The same reply as given to a second asker: nothing was spent on it."""
+    return replace(reply, cached=True, spent_usd=0.0, waited_s=0.0, attempts=0)
