@@ -111,8 +111,10 @@ class Cache:
                 best = rank, entry, [text for _, text in differing]
         return (best[1], best[2]) if best else None
 
-    def close(self) -> None:
-        """Close files; the instance may be used again."""
+    async def close(self) -> None:
+        """Finish what is being written, then close files; the instance may be used again."""
+        while self._flushing is not None:
+            await asyncio.wait([self._flushing])
         if self._thread is not None:
             if self._writer is not None:
                 self._thread.submit(self._writer.close).result()

@@ -164,7 +164,7 @@ class Client:
         for provider in self._providers.values():
             await provider.close()
         self._providers.clear()
-        self.cache.close()
+        await self.cache.close()
 
     async def _call(self, request: Request, model: Model, key: str, identity: str) -> Reply:
         """Attempts until one succeeds or no more are allowed; each one is paid for by a reservation of its own."""

@@ -87,6 +87,15 @@ def is_live() -> bool:
     return (setting("WORKBENCH_LIVE").text or "").lower() in TRUE
 
 
+def concurrency() -> int:
+    """`WORKBENCH_CONCURRENCY` without loading pydantic: a replay needs this one number. Raises SettingsError."""
+    found = setting("WORKBENCH_CONCURRENCY")
+    text = found.text or ""
+    if not text.isdecimal() or int(text) < 1:
+        raise SettingsError(f"WORKBENCH_CONCURRENCY is {text!r} ({found.origin}): it must be a whole number, 1 or more")
+    return int(text)
+
+
 def load() -> Any:
     """The validated settings: attributes named as `DEFAULTS` in lower case, keys as `SecretStr`.
 
@@ -124,7 +133,7 @@ def _model() -> type[BaseSettings]:
         "openai_api": (Literal["responses", "chat_completions"], ...),
         "workbench_live": (bool, ...),
         "workbench_run_budget": (float, Field(gt=0, allow_inf_nan=False)),
-        "workbench_concurrency": (int, Field(ge=1)),
+        "workbench_concurrency": (int, Field(ge=1)),  # the same rule as in `concurrency()`
         "workbench_timeout_s": (float, Field(gt=0, allow_inf_nan=False)),
     }
     fields = {name.lower(): types.get(name.lower(), (str | None, None)) for name in DEFAULTS}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from workbench.records import canonical
@@ -25,6 +26,9 @@ OLD_VERSION = "2023-06-01"
 """The API version that still knows the sampling parameters."""
 
 ALWAYS_THINKING = frozenset({"claude-opus-5-5", "claude-fable-5-1", "claude-fable-5-2"})
+REFUSES_SAMPLING = re.compile(r"claude-[a-z]+-5")
+"""Models that accept only the default sampling values, whatever the API version."""
+
 TTL_SECONDS = {"5m": 300, "1h": 3600}
 STOPS = {"end": "end_turn", "content_filter": "refusal"}
 ERRORS = {
@@ -125,7 +129,7 @@ def _check(body: Body, headers: Mapping[str, str]) -> None:
     for name in body.keys() - FIELDS:
         if not (old and name in SAMPLING):
             raise Problem("bad_request", f"{name}: Extra inputs are not permitted")
-        if "-5" in model.removeprefix("claude-").lstrip("abcdefghijklmnopqrstuvwxyz")[:2] and body[name] != 1:
+        if REFUSES_SAMPLING.match(model) and body[name] != 1:
             raise Problem("bad_request", f"{name}: this model only accepts the default value")
     if not isinstance(body["max_tokens"], int) or body["max_tokens"] < 0:
         raise Problem("bad_request", "max_tokens: Input should be a valid integer greater than or equal to 0")
@@ -145,7 +149,7 @@ def _check_always_thinking(body: Body) -> None:
 
 
 def _tool_tokens(body: Body) -> int:
-    return count_tokens(canonical(body["tools"])) if body.get("tools") else 0
+    return sum(map(_block_tokens, body.get("tools") or ()))
 
 
 def _prefixes(body: Body) -> tuple[Prefix, ...]:
@@ -165,7 +169,7 @@ def _prefixes(body: Body) -> tuple[Prefix, ...]:
         ttls.append(TTL_SECONDS[ttl] if ttl else None)
     if not marked:
         return ()
-    texts = [canonical({name: part for name, part in block.items() if name != "cache_control"}) for block in blocks]
+    texts = [canonical(_uncontrolled(block)) for block in blocks]
     tokens = [_block_tokens(block) for block in blocks]
     return prefixes_of(list(zip(texts, tokens, ttls, strict=True)))
 
@@ -183,7 +187,11 @@ def _as_blocks(content: str | list[Body]) -> list[Body]:
 
 
 def _block_tokens(block: Body) -> int:
-    return count_tokens(text_of(block)) if "input_schema" not in block else count_tokens(canonical(block))
+    return count_tokens(canonical(_uncontrolled(block)) if "input_schema" in block else text_of(block))
+
+
+def _uncontrolled(block: Body) -> Body:
+    return {name: part for name, part in block.items() if name != "cache_control"}
 
 
 def _message(said: Said) -> Body:

@@ -1,0 +1,165 @@
+"""Prompts × models × cases: say what to compare, see what it would cost, run it."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from workbench import catalog
+from workbench.client import Client, current
+from workbench.datasets import Dataset, load_dataset
+from workbench.errors import PlanError
+from workbench.experiment import plan as planning
+from workbench.experiment.grid import Arm, blocks
+from workbench.experiment.plan import Design, Plan
+from workbench.experiment.run import Options, Run
+from workbench.prompts import NEWEST, Prompt, load_prompts, prompt_names
+from workbench.scorers import as_scorers
+from workbench.settings import concurrency as default_concurrency
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from pathlib import Path
+
+    import pandas as pd
+
+    from workbench.client import Session
+    from workbench.records import Request, Row, Usage
+    from workbench.report import Report
+    from workbench.scorers import Scorer
+    from workbench.scorers.base import Function
+
+    Prompts = str | Prompt | Iterable[str | Prompt]
+    Models = str | catalog.Model | Iterable[str | catalog.Model]
+    Scorers = str | Function | Scorer | Iterable[str | Function | Scorer]
+
+
+class Experiment:
+    """Which prompts, on which models, over which cases, judged by what.
+
+    `prompts`: prompts or refs (`"ticket-triage@v1,v2"`; a bare name is its newest four). `dataset`: a Dataset, name,
+    path or DataFrame. `models`: tiers (`"fast,balanced"`), ids (`"anthropic:<id>"`) or models; `providers` narrows
+    tiers. `scorers`: scorers, functions `(case, reply)` or texts such as `"exact"`; the first metric decides.
+    `repeats`: independent draws per case. Raises the named UsageError for whatever does not exist.
+    """
+
+    def __init__(self, name: str, prompts: Prompts, dataset: str | Path | Dataset | pd.DataFrame, models: Models,
+                 scorers: Scorers, repeats: int = 1, *, providers: str | Iterable[str] | None = None) -> None:  # fmt: skip
+        if not name or not isinstance(name, str):
+            raise PlanError("an experiment needs a name")
+        if isinstance(repeats, bool) or not isinstance(repeats, int) or repeats < 1:
+            raise PlanError(f"repeats is {repeats!r}: it must be a whole number, 1 or more")
+        self.name = name
+        self.prompts, self._notes = _resolve_prompts(prompts)
+        self.dataset = dataset if isinstance(dataset, Dataset) else load_dataset(dataset)
+        self.scorers = as_scorers(scorers)
+        self.repeats = repeats
+        self._models = models
+        self._providers = providers
+
+    def plan(self, *, sample: int | None = None, split: str | None = None, seed: int = 0, cache: str = "on") -> Plan:
+        """Trials, hits, and the estimated tokens and US dollars of the rest; nothing is sent. Raises PlanError for
+        what could not run."""
+        session = current()
+        design = self._design(session, sample, split, seed)
+        planning.check(design, session, None)
+        return planning.estimate(design, self._looked_up(design, session, cache), session)
+
+    def start(self, *, budget_usd: float | None = None, concurrency: int | None = None, sample: int | None = None,
+              seed: int = 0, split: str | None = None, cache: str = "on",
+              on_row: Callable[[Row], object] | None = None) -> Run:  # fmt: skip
+        """Start in the running event loop; `await` the Run for its Report.
+
+        `budget_usd`: cap of this run, also over what the session allows. `concurrency`: calls in flight. `sample`: a
+        seeded random subset of that many cases, all of them hits in the full run. `split`: dev, test or all; dev by
+        default for a dataset found by name, all for one given by path or DataFrame. `cache`: on, off, refresh or
+        replay. `on_row` is called with every finished Row. Raises PlanError before anything is sent.
+        """
+        session = current()
+        if concurrency is not None and (isinstance(concurrency, bool) or concurrency < 1):
+            raise PlanError(f"concurrency is {concurrency!r}: it must be a whole number, 1 or more")
+        cap = _cap(budget_usd, session)
+        design = self._design(session, sample, split, seed)
+        planning.check(design, session, cap)
+        return Run(design, session, Options(cap, concurrency or default_concurrency(), cache, on_row)).resume()
+
+    async def run(self, *, budget_usd: float | None = None, concurrency: int | None = None, sample: int | None = None,
+                  seed: int = 0, split: str | None = None, cache: str = "on",
+                  on_row: Callable[[Row], object] | None = None) -> Report:  # fmt: skip
+        """`start` and wait: the Report of all rows. Options as in `start`."""
+        return await self.start(budget_usd=budget_usd, concurrency=concurrency, sample=sample, seed=seed, split=split,
+                                cache=cache, on_row=on_row)  # fmt: skip
+
+    def _design(self, session: Session, sample: int | None, split: str | None, seed: int) -> Design:
+        chosen = split or ("dev" if self.dataset.from_workspace else "all")
+        cases = self.dataset.split(chosen)
+        cases = cases.sample(sample, seed) if sample is not None else cases
+        arms = tuple(
+            Arm(prompt, model, session.origin(model.provider).name)
+            for prompt in self.prompts for model in self._resolve_models(session)
+        )  # fmt: skip
+        return Design(
+            name=self.name, arms=arms, cases=tuple(cases.shuffled(seed)), scorers=self.scorers, repeats=self.repeats,
+            dataset=self.dataset.name, dataset_sha=self.dataset.sha, split=chosen, sample=sample, seed=seed,
+            notes=self._notes,
+        )  # fmt: skip
+
+    def _resolve_models(self, session: Session) -> list[catalog.Model]:
+        """The models as this session's origins serve them; tiers without providers mean all that can be used."""
+        models: dict[str, catalog.Model] = {}
+        for entry in [self._models] if isinstance(self._models, catalog.Model) else _parts(self._models):
+            explicit = isinstance(entry, catalog.Model) or ":" in entry
+            providers = None if explicit else (self._providers or tuple(session.origins))
+            for model in catalog.load_models([entry], providers) if explicit else _of_tiers(str(entry), providers, session):
+                origin = session.origin(model.provider)
+                served = catalog.load_models([model], stand_in=origin.stand_in and not origin.recorded,
+                                             chat_completions=origin.chat_completions)  # fmt: skip
+                models |= {one.ref: one for one in served}
+        if not models:
+            raise PlanError("no models: name tiers (fast, balanced, powerful) or provider:id")
+        return list(models.values())
+
+    def _looked_up(self, design: Design, session: Session, cache: str) -> Iterator[tuple[Arm, Request, Usage | None]]:
+        client = Client(session, mode=cache)
+        for block in blocks(design.arms, design.cases, design.repeats):
+            requests = [trial.arm.request(trial.case, trial.repeat) for trial in block]
+            for trial, request, hit in zip(block, requests, client.lookup(requests), strict=True):
+                yield trial.arm, request, hit.usage if hit else None
+
+    def __repr__(self) -> str:
+        return f"Experiment({self.name!r}: {', '.join(p.ref for p in self.prompts)} on {self.dataset.name})"
+
+
+def _resolve_prompts(given: Prompts) -> tuple[tuple[Prompt, ...], tuple[str, ...]]:
+    """The prompts, each content once, and what the plan should say about how they were chosen."""
+    notes: list[str] = []
+    found: dict[str, Prompt] = {}
+    for entry in [given] if isinstance(given, (str, Prompt)) else list(given):
+        prompts = [entry] if isinstance(entry, Prompt) else load_prompts(entry)
+        if isinstance(entry, str) and "@" not in entry and len(prompt_names()[entry]) > NEWEST:
+            notes.append(f"{entry} means its newest {NEWEST} versions: {', '.join(p.version for p in prompts)}")
+        found |= {prompt.ref: prompt for prompt in prompts}
+    if not found:
+        raise PlanError("an experiment needs at least one prompt")
+    by_content: dict[str, Prompt] = {}
+    for prompt in found.values():
+        if (same := by_content.setdefault(prompt.sha, prompt)) is not prompt:
+            raise PlanError(f"{same.ref} and {prompt.ref} have the same content: leave one out")
+    return tuple(found.values()), tuple(notes)
+
+
+def _of_tiers(tier: str, providers: str | Iterable[str] | None, session: Session) -> list[catalog.Model]:
+    stand_in = any(origin.stand_in for origin in session.origins.values())
+    return catalog.load_models([tier], providers, stand_in=stand_in)
+
+
+def _parts(models: str | Iterable[str | catalog.Model]) -> list[str | catalog.Model]:
+    return [part.strip() for part in models.split(",") if part.strip()] if isinstance(models, str) else list(models)
+
+
+def _cap(budget_usd: float | None, session: Session) -> float | None:
+    """The run's own cap: what was asked for, else the session's default; infinity means none."""
+    cap = budget_usd if budget_usd is not None else session.run_budget_usd
+    if cap is not None and (math.isnan(cap) or cap <= 0):
+        raise PlanError(f"a budget of {cap} dollars: it must be more than 0")
+    return None if cap == math.inf else cap

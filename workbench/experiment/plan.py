@@ -1,0 +1,236 @@
+"""What a run would do and cost, before anything is sent."""
+
+from __future__ import annotations
+
+import datetime
+import re
+from dataclasses import dataclass, field
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+from workbench import catalog
+from workbench.errors import PlanError, choices
+from workbench.prompts import unused
+from workbench.records import KEY_SCHEMA, Usage, canonical, sha256
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from workbench.client import Session
+    from workbench.experiment.grid import Arm
+    from workbench.records import Case, Request
+    from workbench.scorers import Scorer
+
+OUTPUT_TOKENS = 200
+"""Output tokens assumed for a call of an arm whose answers are not known yet."""
+
+
+@dataclass(frozen=True)
+class Design:
+    """Everything a run is made of. `run_id` depends on its content alone, so that the same plan resumes."""
+
+    name: str
+    arms: tuple[Arm, ...]
+    cases: tuple[Case, ...]
+    scorers: tuple[Scorer, ...]
+    repeats: int
+    dataset: str
+    dataset_sha: str
+    split: str
+    sample: int | None
+    seed: int
+    notes: tuple[str, ...] = ()
+
+    @property
+    def trials(self) -> int:
+        """Number of trials."""
+        return len(self.arms) * len(self.cases) * self.repeats
+
+    def identity(self) -> dict[str, Any]:
+        """What makes two runs the same: content hashes, not names of files or times."""
+        return {
+            "name": self.name,
+            "arms": [[a.prompt.name, a.prompt.version, a.prompt.sha, a.model.provider, a.model.id, a.model.endpoint,
+                      a.origin] for a in self.arms],
+            "dataset": self.dataset_sha,
+            "scorers": [[s.name, s.identity] for s in self.scorers],
+            "repeats": self.repeats,
+            "split": self.split,
+            "sample": self.sample,
+            "seed": self.seed,
+            "schema": KEY_SCHEMA,
+        }  # fmt: skip
+
+    @property
+    def run_id(self) -> str:
+        """`<name>-<10 hex>`."""
+        slug = re.sub(r"[^A-Za-z0-9_.-]+", "-", self.name).strip("-.") or "run"
+        return f"{slug[:60]}-{sha256(canonical(self.identity()))[:10]}"
+
+    def unpriced(self) -> list[str]:
+        """Models whose price is unknown."""
+        return sorted({arm.model.ref for arm in self.arms if not catalog.is_priced(arm.model)})
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run would do: trials, hits, and an estimate of tokens and US dollars for the rest.
+
+    `estimate_usd` assumes the output lengths seen in hits of the same arm, else 200 tokens; `at_most_usd` is the worst
+    case. Both leave out the models in `unpriced`.
+    """
+
+    run_id: str
+    trials: int
+    cases: int
+    repeats: int
+    arms: tuple[str, ...]
+    hits: int
+    input_tokens: int
+    output_tokens: int
+    estimate_usd: float
+    at_most_usd: float
+    unpriced: tuple[str, ...]
+    notes: tuple[str, ...] = field(default=())
+
+    @property
+    def to_call(self) -> int:
+        """Trials that are not in the cache yet."""
+        return self.trials - self.hits
+
+    def facts(self) -> dict[str, str]:
+        """The plan as label and text, for every way of showing it."""
+        money = f"about ${self.estimate_usd:.4f}, at most ${self.at_most_usd:.4f}"
+        repeats = f" × {self.repeats} repeats" if self.repeats > 1 else ""
+        shown = {
+            "trials": f"{self.trials:,} = {len(self.arms)} arms × {self.cases:,} cases{repeats}",
+            "in the cache": f"{self.hits:,}, so {self.to_call:,} calls",
+            "tokens": f"about {self.input_tokens:,} in, {self.output_tokens:,} out",
+            "cost": money + (f", without {', '.join(self.unpriced)}: price unknown" if self.unpriced else ""),
+            "run": self.run_id,
+        }
+        return shown | ({"notes": "; ".join(self.notes)} if self.notes else {})
+
+    def __str__(self) -> str:
+        return "\n".join(f"{label:>13}  {text}" for label, text in self.facts().items())
+
+    def __repr__(self) -> str:
+        return f"Plan({self.trials} trials, {self.hits} hits, about ${self.estimate_usd:.4f})"
+
+    def _repr_html_(self) -> str:
+        rows = "".join(
+            f'<tr><th scope="row" style="text-align:left">{escape(label)}</th>'
+            f'<td style="text-align:left">{escape(text)}</td></tr>'
+            for label, text in self.facts().items()
+        )
+        return f"<table><caption>Plan</caption>{rows}</table>"
+
+
+def check(design: Design, session: Session, budget_usd: float | None) -> None:
+    """Refuse, before anything is sent, what could not work. Raises PlanError naming every fault."""
+    faults = [*_variable_faults(design), *_parameter_faults(design), *_loose_faults(design, session)]
+    if budget_usd is not None and (unpriced := design.unpriced()):
+        faults.append(f"no price is known for {', '.join(unpriced)}, so a budget of ${budget_usd:g} cannot be held: give "
+                      "one in the file that WORKBENCH_PRICES names, or ask for no cap with budget inf")  # fmt: skip
+    if faults:
+        raise PlanError("; ".join(dict.fromkeys(faults)))
+
+
+def notes(design: Design, session: Session) -> Iterator[str]:
+    """What somebody should know before they run this, a sentence each."""
+    yield from session.notes
+    yield from design.notes
+    if extra := unused([arm.prompt for arm in design.arms], design.cases[0].inputs):
+        yield f"no prompt uses the input {', '.join(extra)}"
+    for model in {arm.model.ref: arm.model for arm in design.arms}.values():
+        if not model.known and not model.stand_in:
+            yield f"{model.ref} is not in the catalog: its parameters are not checked"
+        if model.ends and not model.stand_in:
+            over = model.ends < datetime.date.today()
+            yield f"{model.ref} {'ended' if over else 'ends'} on {model.ends} (catalog)"
+    for prompt in {arm.prompt.ref: arm.prompt for arm in design.arms}.values():
+        if ignored := sorted(set(prompt.config) - catalog.PARAMETERS - {"by_provider"}):
+            yield f"{prompt.ref}: config {', '.join(ignored)} is kept but not sent: no model parameter"
+
+
+def estimate(design: Design, pairs: Iterator[tuple[Arm, Request, Usage | None]], session: Session) -> Plan:
+    """Add up what is stored and what is not. `pairs`: each trial's arm, request, and usage if it is a hit."""
+    hits = input_tokens = 0
+    at_most = 0.0
+    seen: dict[int, list[int]] = {id(arm): [0, 0] for arm in design.arms}
+    asked: dict[int, list[int]] = {id(arm): [0, 0] for arm in design.arms}
+    for arm, request, usage in pairs:
+        if usage is not None:
+            hits += 1
+            seen[id(arm)][0] += 1
+            seen[id(arm)][1] += usage.output_tokens or 0
+            continue
+        tokens = sum(len(message.content) for message in request.messages) // 4 + 8
+        input_tokens += tokens
+        asked[id(arm)][0] += 1
+        asked[id(arm)][1] += tokens
+        at_most += catalog.worst_case(arm.model, request.messages, request.params["max_tokens"]) or 0.0
+    output_tokens, usd = 0, 0.0
+    for arm in design.arms:
+        calls, tokens = asked[id(arm)]
+        known, total = seen[id(arm)]
+        per_call = min(round(total / known) if known else OUTPUT_TOKENS, _max_tokens(arm))
+        output_tokens += calls * per_call
+        if calls:
+            usd += calls * (catalog.price(arm.model, Usage(tokens // calls, output_tokens=per_call)) or 0.0)
+    return Plan(
+        run_id=design.run_id, trials=design.trials, cases=len(design.cases), repeats=design.repeats,
+        arms=tuple(str(arm) for arm in design.arms), hits=hits, input_tokens=input_tokens, output_tokens=output_tokens,
+        estimate_usd=usd, at_most_usd=at_most, unpriced=tuple(design.unpriced()),
+        notes=tuple(dict.fromkeys(notes(design, session))),
+    )  # fmt: skip
+
+
+def _max_tokens(arm: Arm) -> int:
+    return int(arm.prompt.params(arm.model.provider).get("max_tokens", arm.model.default_max_tokens))
+
+
+def _variable_faults(design: Design) -> Iterator[str]:
+    for prompt in {arm.prompt.ref: arm.prompt for arm in design.arms}.values():
+        lacking = [(case, missing) for case in design.cases if (missing := prompt.missing(case.inputs))]
+        if lacking:
+            case, missing = lacking[0]
+            yield (f"{prompt.ref} needs {', '.join(missing)}, which {len(lacking)} of {len(design.cases)} cases do not "
+                   f"give (first: {case.id}, with {', '.join(case.inputs)})")  # fmt: skip
+
+
+def _parameter_faults(design: Design) -> Iterator[str]:
+    for arm in design.arms:
+        params = arm.prompt.params(arm.model.provider)
+        for fault in arm.model.refuses(params):
+            yield f"{arm.prompt.ref}: {fault}"
+        tokens = params.get("max_tokens", 1)
+        if isinstance(tokens, bool) or not isinstance(tokens, int) or tokens < 1:
+            yield f"{arm.prompt.ref}: max_tokens {tokens!r} must be a whole number, 1 or more"
+    for name in {key for arm in design.arms for key in arm.prompt.config} - catalog.PARAMETERS - {"by_provider"}:
+        if "did you mean" in (hint := choices(name, catalog.PARAMETERS)):
+            yield f"config key {name!r} is no model parameter: {hint}"
+
+
+def _loose_faults(design: Design, session: Session) -> Iterator[str]:
+    versions = {arm.prompt.sha for arm in design.arms}
+    loose = sorted({a.model.provider for a in design.arms if session.origin(a.model.provider).loose})
+    if loose and len(versions) > 1:
+        yield (f"the recordings for {', '.join(loose)} are matched by input alone, so they would answer all "
+               f"{len(versions)} prompt versions alike: run one version, or record with `workbench cache export`")  # fmt: skip
+
+
+def settings_of(design: Design) -> Mapping[str, Any]:
+    """What `plan.json` keeps: the identity, and what a reader needs without the workspace it came from."""
+    prompts: Sequence[Any] = list({arm.prompt.sha: arm.prompt for arm in design.arms}.values())
+    return {
+        "run_id": design.run_id,
+        "identity": design.identity(),
+        "trials": design.trials,
+        "dataset": {"name": design.dataset, "cases": len(design.cases)},
+        "scorers": [{"name": s.name, "metrics": list(s.metrics), "bounds": s.bounds,
+                     "higher_is_better": s.higher_is_better} for s in design.scorers],
+        "arms": [{"prompt": a.prompt.name, "version": a.prompt.version, "prompt_sha": a.prompt.sha,
+                  "provider": a.model.provider, "model": a.model.label, "tier": a.model.tier} for a in design.arms],
+        "prompts": [{"ref": p.ref, "sha": p.sha, "text": p.text, "config": dict(p.config)} for p in prompts],
+    }  # fmt: skip

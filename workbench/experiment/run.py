@@ -1,0 +1,267 @@
+"""The doing: a bounded crew of workers, a row on disk for every trial that finished, resumable at any point."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from workbench.client import Client
+from workbench.errors import BudgetReached, CallError, NotRecorded, StorageError, UsageError
+from workbench.experiment.grid import Trial, blocks
+from workbench.experiment.plan import settings_of
+from workbench.ledger import Ledger
+from workbench.records import Row
+from workbench.report import Report
+from workbench.report.rows import RowLog
+from workbench.scorers import score
+from workbench.settings import state_dir
+from workbench.traffic import Traffic
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Iterator
+    from pathlib import Path
+
+    from workbench.client import Session
+    from workbench.experiment.grid import Arm
+    from workbench.experiment.plan import Design
+    from workbench.records import Reply, Request
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How a run is done, as opposed to what it does: none of this changes a row's content."""
+
+    budget_usd: float | None = None
+    concurrency: int = 16
+    cache: str = "on"
+    on_row: Callable[[Row], object] | None = None
+
+
+@dataclass(slots=True)
+class Progress:
+    """Where a run stands. `state`: running, stopped, interrupted, budget reached, finished or failed. Money in US
+    dollars, times in seconds; `kept` rows were there before this start."""
+
+    total: int
+    kept: int = 0
+    done: int = 0
+    errors: int = 0
+    hits: int = 0
+    state: str = "running"
+    message: str = ""
+    started: float = 0.0
+    ended: float | None = None
+
+    @property
+    def elapsed_s(self) -> float:
+        """Seconds since this start."""
+        return (self.ended or time.monotonic()) - self.started
+
+    @property
+    def eta_s(self) -> float | None:
+        """Seconds still to go at the pace so far; None before the first row."""
+        left = self.total - self.kept - self.done
+        return self.elapsed_s / self.done * left if self.done else None
+
+
+class Run:
+    """A run under way; `await run` gives its Report. Made by `Experiment.start`.
+
+    `stop()` lets the calls under way finish and keeps everything; `resume()` goes on. The kernel's interrupt and Ctrl-C
+    do the same as stop but drop the calls under way. Running the same plan again always resumes.
+    """
+
+    def __init__(self, design: Design, session: Session, options: Options) -> None:
+        self.id = design.run_id
+        self.folder: Path = state_dir("runs", design.run_id)
+        self.options = options
+        self.ledger = Ledger(options.budget_usd, session.ledger)
+        self.traffic = Traffic(options.concurrency)
+        self.progress = Progress(design.trials)
+        self._design = design
+        self._session = session
+        self._about = {id(arm): self._constants(arm) for arm in design.arms}
+        self._stopping = False
+        self._over_budget = ""
+        self._task: asyncio.Task[Report] | None = None
+
+    def resume(self) -> Run:
+        """Start, or go on after a stop; does nothing while running. Needs a running event loop."""
+        if self._task is None or self._task.done():
+            self._stopping, self._over_budget = False, ""
+            self.progress = Progress(self._design.trials, started=time.monotonic())
+            self._task = asyncio.create_task(self._do(), name=f"run {self.id}")
+        return self
+
+    def stop(self) -> None:
+        """Hand out no more trials; calls under way finish and their rows are kept."""
+        self._stopping = True
+
+    @property
+    def spent_usd(self) -> float:
+        """US dollars spent by this run object, uncertain ones included."""
+        return self.ledger.spent_usd + self.ledger.uncertain_usd
+
+    def __await__(self) -> Generator[Any, None, Report]:
+        if self._task is None:
+            self.resume()
+        assert self._task is not None
+        return self._task.__await__()
+
+    def __repr__(self) -> str:
+        done = self.progress.kept + self.progress.done
+        return f"Run({self.id}, {done} of {self.progress.total} done, {self.progress.state})"
+
+    async def _do(self) -> Report:
+        client = Client(self._session, mode=self.options.cache, ledger=self.ledger, traffic=self.traffic)
+        log: RowLog | None = None
+        try:
+            log = self._open_log()
+            await self._work(client, log)
+        except asyncio.CancelledError as interrupt:
+            self._end("interrupted", self.how_to_resume())
+            interrupt.add_note(self.progress.message)
+            raise
+        except BaseException as error:
+            self._end("failed", str(error))
+            raise
+        finally:
+            if log is not None:
+                log.close()
+            await client.close()
+        if self._over_budget:
+            self._end("budget reached", f"{self._over_budget}. {self.how_to_resume()}")
+        else:
+            self._end("stopped" if self._stopping else "finished", self.how_to_resume() if self._stopping else "")
+        return Report(self.folder, self.progress.state, self.progress.message)
+
+    def how_to_resume(self) -> str:
+        """One sentence for somebody whose run was cut short."""
+        done = self.progress.kept + self.progress.done
+        return f"{done} of {self.progress.total} trials are kept in run {self.id}; the same line resumes it."
+
+    def _end(self, state: str, message: str = "") -> None:
+        self.progress.state = state
+        self.progress.message = message
+        self.progress.ended = time.monotonic()
+
+    def _open_log(self) -> RowLog:
+        """The run's folder with its plan and cases, and the log of rows, ours alone."""
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            log = RowLog(self.folder)
+            if not (self.folder / "plan.json").exists():
+                _write(self.folder / "cases.jsonl", _case_lines(self._design))
+                _write(self.folder / "plan.json", json.dumps(settings_of(self._design), indent=1))
+        except OSError as error:
+            raise StorageError(f"{self.folder} cannot be written: {error}") from None
+        return log
+
+    async def _work(self, client: Client, log: RowLog) -> None:
+        """The crew: each worker pulls the next trial when it is free; the first fault ends them all."""
+        source = self._pending(client, log)
+        size = min(self.options.concurrency, max(self._design.trials, 1))
+        crew = [asyncio.create_task(self._worker(source, client, log)) for _ in range(size)]
+        try:
+            await asyncio.gather(*crew)
+        finally:
+            for worker in crew:
+                worker.cancel()
+            await asyncio.gather(*crew, return_exceptions=True)
+
+    async def _worker(self, source: Iterator[tuple[Trial, Request, Reply | None]], client: Client, log: RowLog) -> None:
+        for number, (trial, request, hit) in enumerate(source):
+            try:
+                row = await self._run_trial(client, trial, request, hit)
+            except BudgetReached as reached:
+                self._stopping, self._over_budget = True, str(reached)
+                return
+            log.append(row)
+            self.progress.done += 1
+            self.progress.errors += row.error is not None
+            self.progress.hits += row.cached
+            if self.options.on_row is not None:
+                self.options.on_row(row)
+            if hit is not None and number % 32 == 0:
+                await asyncio.sleep(0)  # a run of hits never waits, yet must let others stop or watch it
+
+    def _pending(self, client: Client, log: RowLog) -> Iterator[tuple[Trial, Request, Reply | None]]:
+        """The trials still to do, each with its request and its stored reply; one lookup per block."""
+        finished = log.finished() if self.options.cache != "refresh" else set()
+        for block in blocks(self._design.arms, self._design.cases, self._design.repeats):
+            todo = [trial for trial in block if trial.key() not in finished] if finished else block
+            self.progress.kept += len(block) - len(todo)
+            requests = [trial.arm.request(trial.case, trial.repeat) for trial in todo]
+            for item in zip(todo, requests, client.lookup(requests), strict=True):
+                if self._stopping:
+                    return
+                yield item
+
+    async def _run_trial(self, client: Client, trial: Trial, request: Request, hit: Reply | None) -> Row:
+        """One of the two places that catch: a failed call becomes a row with an error. A budget that is reached, a
+        disk that refuses and wrong settings end the run instead."""
+        about = self._about[id(trial.arm)] | {"case_id": trial.case.id, "repeat": trial.repeat}
+        try:
+            reply = hit if hit is not None else await client.fetch(request, trial.arm.model)
+        except (BudgetReached, StorageError, UsageError):
+            raise
+        except NotRecorded as error:
+            return Row(**about, error=f"{trial}: {error}", error_type="NotRecorded")
+        except CallError as error:
+            return Row(**about, error=str(error), error_type=type(error).__name__, attempts=error.attempts,
+                       request_id=error.request_id)  # fmt: skip
+        except Exception as error:  # noqa: BLE001  # a fault of ours or of an SDK must not end a long run
+            return Row(**about, error=f"{type(error).__name__}: {error}", error_type=type(error).__name__)
+        scores, reasons = await self._score(trial, reply)
+        return Row(**about, **_answered(reply), scores=scores, reasons=reasons)
+
+    async def _score(self, trial: Trial, reply: Reply) -> tuple[dict[str, Any], dict[str, str]]:
+        scores: dict[str, Any] = {}
+        reasons: dict[str, str] = {}
+        for scorer in self._design.scorers:
+            for metric, one in (await score(scorer, trial.case, reply)).items():
+                name = metric if metric not in scores else f"{scorer.name}.{metric}"
+                scores[name] = one.value
+                if one.reason:
+                    reasons[name] = one.reason
+        return scores, reasons
+
+    def _constants(self, arm: Arm) -> dict[str, Any]:
+        """What every row of an arm says alike."""
+        return {
+            "run_id": self.id, "prompt": arm.prompt.name, "version": arm.prompt.version, "prompt_sha": arm.prompt.sha,
+            "provider": arm.model.provider, "model": arm.model.label, "tier": arm.model.tier, "origin": arm.origin,
+        }  # fmt: skip
+
+
+def _answered(reply: Reply) -> dict[str, Any]:
+    """What a row takes over from its reply."""
+    usage = reply.usage
+    return {
+        "source": reply.source, "served_by": reply.served_by, "output": reply.text,
+        "input_tokens": usage.input_tokens, "cache_write_5m_tokens": usage.cache_write_5m_tokens,
+        "cache_write_1h_tokens": usage.cache_write_1h_tokens, "cache_read_tokens": usage.cache_read_tokens,
+        "output_tokens": usage.output_tokens, "reasoning_tokens": usage.reasoning_tokens, "cost_usd": reply.cost_usd,
+        "spent_usd": reply.spent_usd, "latency_s": reply.latency_s, "waited_s": reply.waited_s,
+        "ttft_s": reply.ttft_s, "cached": reply.cached, "stop_reason": reply.stop_reason,
+        "request_id": reply.request_id, "attempts": reply.attempts,
+    }  # fmt: skip
+
+
+def _case_lines(design: Design) -> str:
+    """The cases in the order in which they go out, whole: a report must read without its dataset's file."""
+    return "".join(
+        json.dumps({"id": c.id, "inputs": dict(c.inputs), "expected": c.expected, "tags": list(c.tags),
+                    "split": c.split}) + "\n" for c in design.cases
+    )  # fmt: skip
+
+
+def _write(path: Path, text: str) -> None:
+    """All or nothing: a reader never sees half a plan."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary.write_text(text, "utf-8")
+    temporary.replace(path)

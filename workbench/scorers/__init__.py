@@ -1,0 +1,51 @@
+"""Scorers: plain functions on (case, reply).
+
+Built-in ones are `scorers.exact()`, `contains`, `regex`, `numeric`, `valid_json`, `json_fields`; any function
+`(case, reply) -> bool | number | mapping | Score | None`, sync or async, is one too.
+"""
+
+from __future__ import annotations
+
+import inspect
+from typing import TYPE_CHECKING
+
+from workbench.errors import ScorerError, choices
+from workbench.scorers.base import Scorer, score, scorer
+from workbench.scorers.text import BUILT_IN, contains, exact, json_fields, numeric, regex, valid_json
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from workbench.scorers.base import Function
+
+__all__ = ["BUILT_IN", "Scorer", "as_scorers", "contains", "exact", "json_fields", "numeric", "regex", "score", "scorer",
+           "valid_json"]  # fmt: skip
+
+
+def as_scorers(given: str | Function | Scorer | Iterable[str | Function | Scorer]) -> tuple[Scorer, ...]:
+    """Scorers from scorers, functions, or texts such as `"exact"` and `"json_fields:category,priority"`.
+
+    Raises ScorerError for unknown names and for two scorers of one name.
+    """
+    entries = [given] if isinstance(given, str) or callable(given) else list(given)
+    found = tuple(_as_scorer(entry) for entry in entries)
+    if not found:
+        raise ScorerError(f"no scorers given: {choices('', BUILT_IN)}")
+    names = [one.name for one in found]
+    if twice := {name for name in names if names.count(name) > 1}:
+        raise ScorerError(f"two scorers are named {min(twice)!r}: give one another name with @scorer(name=...)")
+    return found
+
+
+def _as_scorer(entry: str | Function | Scorer) -> Scorer:
+    if isinstance(entry, Scorer):
+        return entry
+    if callable(entry):
+        return scorer(entry)
+    name, _, arguments = str(entry).partition(":")
+    if name not in BUILT_IN:
+        raise ScorerError(f"no scorer named {name!r}: {choices(name, BUILT_IN)}; a function (case, reply) works too")
+    try:
+        return BUILT_IN[name](*[part.strip() for part in arguments.split(",") if part.strip()])
+    except TypeError:
+        raise ScorerError(f"{entry!r}: wrong number of arguments for {name}{inspect.signature(BUILT_IN[name])}") from None

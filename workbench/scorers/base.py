@@ -1,0 +1,140 @@
+"""What a scorer is, and the one place where what it returns is read.
+
+A scorer may be sync or async and may return a bool, a number, a mapping of names to those, a `Score`, or None for
+"unscored". `@scorer(bounds=..., higher_is_better=...)` declares what its numbers mean.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import math
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, overload
+
+from workbench.errors import ScorerError
+from workbench.records import WORST_STOPS, Score, canonical
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from workbench.records import Case, Reply
+
+    Outcome = Any  # what a scorer may return: see the module's docstring
+    Function = Callable[[Case, Reply], Outcome]
+
+
+@dataclass(frozen=True)
+class Scorer:
+    """A function with what is known about it.
+
+    `metrics`: the names it gives values to, the deciding one first; empty when only running it tells. `bounds`: limits
+    of its values; a value outside is refused. `identity`: what changes when its judgement might.
+    """
+
+    name: str
+    function: Function
+    metrics: tuple[str, ...] = ()
+    bounds: tuple[float, float] | None = None
+    higher_is_better: bool = True
+    identity: str = ""
+
+    def __call__(self, case: Case, reply: Reply) -> Outcome:
+        return self.function(case, reply)
+
+    @property
+    def worst(self) -> float:
+        """The worst value: what refusals, truncations and unreadable answers get."""
+        low, high = self.bounds or (0.0, 1.0)
+        return low if self.higher_is_better else high
+
+    def __repr__(self) -> str:
+        return f"Scorer({self.name})"
+
+
+@overload
+def scorer(function: Function) -> Scorer: ...
+@overload
+def scorer(*, bounds: tuple[float, float] | None = None, higher_is_better: bool = True,
+           name: str | None = None) -> Callable[[Function], Scorer]: ...  # fmt: skip
+def scorer(function: Function | None = None, *, bounds: tuple[float, float] | None = None,
+           higher_is_better: bool = True, name: str | None = None) -> Any:  # fmt: skip
+    """Declare bounds and direction of a scorer: `@scorer(bounds=(0, 10), higher_is_better=False)`.
+
+    Raises ScorerError unless the lower bound is below the upper one and both are finite.
+    """
+    if bounds is not None and not (math.isfinite(bounds[0]) and math.isfinite(bounds[1]) and bounds[0] < bounds[1]):
+        raise ScorerError(f"bounds {bounds}: the first must be below the second, and both finite")
+
+    def declare(function: Function) -> Scorer:
+        own = name or getattr(function, "__name__", type(function).__name__)
+        if not own.isidentifier():
+            raise ScorerError("a scorer needs a name: use a named function, or @scorer(name=...)")
+        identity = hashlib.sha256(f"{_source(function)}{bounds}{higher_is_better}".encode()).hexdigest()
+        return Scorer(own, function, (), bounds, higher_is_better, identity)
+
+    return declare if function is None else declare(function)
+
+
+async def score(scorer: Scorer, case: Case, reply: Reply) -> dict[str, Score]:
+    """Scores by metric name. One of the two places that catch: a scorer that raises gives unscored values with the
+    reason. Refusals, truncations and filtered answers are answers and get the worst value."""
+    try:
+        outcome = scorer.function(case, reply)
+        if inspect.isawaitable(outcome):
+            outcome = await outcome
+        found = _read(scorer, outcome)
+    except Exception as error:  # noqa: BLE001  # anything may go wrong in a user's function
+        reason = f"{scorer.name} raised {type(error).__name__}: {error}"
+        found = {name: Score(None, reason) for name in scorer.metrics or (scorer.name,)}
+    if reply.stop_reason in WORST_STOPS:
+        worst = scorer.worst
+        return {
+            name: Score(bool(worst) if isinstance(one.value, bool) else worst, f"the answer ended with {reply.stop_reason}")
+            for name, one in found.items()
+        }
+    return found
+
+
+def _read(scorer: Scorer, outcome: Outcome) -> dict[str, Score]:
+    """The natural return types, normalised."""
+    if isinstance(outcome, dict):
+        unnamed = [name for name in outcome if not isinstance(name, str) or not name]
+        if unnamed:
+            raise TypeError(f"metric names must be texts, got {unnamed[0]!r}")
+        return {name: _one(scorer, value) for name, value in outcome.items()}
+    return {scorer.name: _one(scorer, outcome)}
+
+
+def _one(scorer: Scorer, value: Any) -> Score:
+    given = value if isinstance(value, Score) else Score(value)
+    number = given.value
+    if number is None or isinstance(number, bool):
+        return given
+    if hasattr(number, "item"):  # numpy's scalars
+        number = number.item()
+        given = replace(given, value=number)
+        if isinstance(number, bool):
+            return given
+    if not isinstance(number, (int, float)):
+        raise TypeError(f"returned {type(number).__name__}; a score is a bool, a number or None")
+    if not math.isfinite(number):
+        return Score(None, f"{scorer.name} returned {number}")
+    if scorer.bounds and not scorer.bounds[0] <= number <= scorer.bounds[1]:
+        return Score(None, f"{number} lies outside the declared bounds {scorer.bounds}")
+    return given
+
+
+def _source(function: Any) -> str:
+    """Text that changes when the function does: its source (else its bytecode) and the plain values it closes over."""
+    try:
+        text = inspect.getsource(function)
+    except (OSError, TypeError):
+        code = getattr(function, "__code__", None)
+        text = f"{code.co_code.hex()}{code.co_consts}{code.co_names}" if code else type(function).__qualname__
+    for cell in getattr(function, "__closure__", None) or ():
+        try:
+            text += canonical(cell.cell_contents)
+        except (TypeError, ValueError):
+            text += type(cell.cell_contents).__qualname__
+    return text

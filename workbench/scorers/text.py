@@ -1,0 +1,198 @@
+"""Built-in scorers on the answer's text: exact, contains, regex, numeric, valid_json, json_fields."""
+
+from __future__ import annotations
+
+import json
+import re
+from decimal import Decimal, InvalidOperation
+from typing import TYPE_CHECKING, Any
+
+from workbench.errors import ScorerError
+from workbench.records import Score
+from workbench.scorers.base import Scorer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from workbench.records import Case, Reply
+
+VERSION = 1
+"""Part of every built-in scorer's identity: raised when a change here may change a score."""
+
+_NUMBER = re.compile(r"[-−]?(?:\d{1,3}(?:,\d{3})+|\d+)?(?:\.\d+)?(?<=\d)")
+_TRIES = 2000
+"""How many opening braces of one answer are tried: hostile text must not cost minutes."""
+
+
+def exact() -> Scorer:
+    """True when the whole answer is the expected text, white space around it and letter case aside."""
+
+    def compare(case: Case, reply: Reply) -> bool:
+        return _plain(reply.text) == _plain(_expected(case))
+
+    return _binary("exact", compare)
+
+
+def contains(after: str = "") -> Scorer:
+    """True when the expected text occurs in the answer as whole words, letter case aside.
+
+    With `after`, only what follows its last occurrence counts: `contains(after="Answer:")`.
+    """
+
+    def compare(case: Case, reply: Reply) -> bool:
+        answer = reply.text.rpartition(after)[2] if after else reply.text
+        wanted = _plain(_expected(case))
+        return re.search(rf"(?<!\w){re.escape(wanted)}(?!\w)", _plain(answer)) is not None
+
+    return _binary("contains", compare, after)
+
+
+def regex(pattern: str = "") -> Scorer:
+    """True when `pattern` is found in the answer; without one the expected value is the pattern.
+
+    Raises ScorerError for a pattern that does not compile.
+    """
+    try:
+        compiled = re.compile(pattern) if pattern else None
+    except re.error as error:
+        raise ScorerError(f"regex {pattern!r}: {error}") from None
+
+    def compare(case: Case, reply: Reply) -> bool:
+        return bool((compiled or re.compile(_expected(case))).search(reply.text))
+
+    return _binary("regex", compare, pattern)
+
+
+def numeric(tolerance: str | float = 0.0) -> Scorer:
+    """True when the last number of the answer equals the expected number, within an absolute `tolerance`.
+
+    Thousands separators, currency signs and a closing point are read over; an answer without a number is wrong.
+    """
+    allowed = _number(str(tolerance))
+    if allowed is None or allowed < 0:
+        raise ScorerError(f"numeric: tolerance {tolerance!r} must be a number, zero or more")
+
+    def compare(case: Case, reply: Reply) -> Score:
+        wanted = _number(str(_expected(case)))
+        if wanted is None:
+            return Score(None, f"expected {case.expected!r} is no number")
+        found = _last_number(reply.text)
+        if found is None:
+            return Score(False, "no number in the answer")
+        return Score(abs(found - wanted) <= allowed, f"read {found}")
+
+    return _binary("numeric", compare, str(tolerance))
+
+
+def valid_json() -> Scorer:
+    """True when the whole answer, or the one fenced block that it consists of, is JSON."""
+
+    def compare(case: Case, reply: Reply) -> bool:
+        text = reply.text.strip()
+        if fenced := re.fullmatch(r"```(?:json)?\s*\n(.*?)\n?```", text, re.DOTALL):
+            text = fenced.group(1)
+        try:
+            json.loads(text)
+        except (ValueError, RecursionError):
+            return False
+        return True
+
+    return _binary("valid_json", compare)
+
+
+def json_fields(*fields: str) -> Scorer:
+    """Share of the fields that are right in the last JSON object of the answer, and each field by its own name.
+
+    Texts are compared without letter case and outer white space, numbers by value. Without names: every field of the
+    expected object counts, and only the share is reported. An answer without a JSON object is wrong in every field.
+    """
+
+    def compare(case: Case, reply: Reply) -> dict[str, Any]:
+        if not isinstance(case.expected, dict):
+            raise TypeError(f"json_fields needs an expected object, case {case.id} has {case.expected!r}")
+        wanted = fields or tuple(case.expected)
+        if absent := [name for name in wanted if name not in case.expected]:
+            raise KeyError(f"case {case.id} expects no field {absent[0]!r}")
+        found = last_json_object(reply.text)
+        right = {name: found is not None and _same(found.get(name), case.expected[name]) for name in wanted}
+        share = sum(right.values()) / len(right)
+        return {"json_fields": Score(share, _reason(found, case.expected, right))} | (right if fields else {})
+
+    return Scorer("json_fields", compare, ("json_fields", *fields), (0.0, 1.0), True, _identity("json_fields", *fields))
+
+
+BUILT_IN: Mapping[str, Callable[..., Scorer]] = {
+    function.__name__: function for function in (exact, contains, regex, numeric, valid_json, json_fields)
+}
+
+
+def last_json_object(text: str) -> dict[str, Any] | None:
+    """The last complete JSON object in a text, prose and code fences around it allowed; None if there is none."""
+    decoder = json.JSONDecoder()
+    found = None
+    at = text.find("{")
+    for _ in range(_TRIES):
+        if at < 0:
+            break
+        try:
+            value, end = decoder.raw_decode(text, at)
+        except (ValueError, RecursionError):
+            end = at + 1
+        else:
+            found = value
+        at = text.find("{", end)
+    return found
+
+
+def _binary(name: str, compare: Callable[[Case, Reply], Any], *arguments: str) -> Scorer:
+    return Scorer(name, compare, (name,), (0.0, 1.0), True, _identity(name, *arguments))
+
+
+def _identity(name: str, *arguments: str) -> str:
+    return json.dumps([name, VERSION, *arguments])
+
+
+def _expected(case: Case) -> str:
+    if case.expected is None:
+        raise ValueError(f"case {case.id} has no expected value")
+    return case.expected if isinstance(case.expected, str) else json.dumps(case.expected, ensure_ascii=False)
+
+
+def _plain(text: str) -> str:
+    return " ".join(text.split()).casefold()
+
+
+def _same(found: Any, wanted: Any) -> bool:
+    if isinstance(found, bool) or isinstance(wanted, bool):
+        return found is wanted
+    a, b = _number(found), _number(wanted)
+    if a is not None and b is not None:
+        return a == b
+    if isinstance(found, str) and isinstance(wanted, str):
+        return _plain(found) == _plain(wanted)
+    return bool(found == wanted)
+
+
+def _reason(found: dict[str, Any] | None, expected: Mapping[str, Any], right: Mapping[str, bool]) -> str:
+    if found is None:
+        return "no JSON object in the answer"
+    wrong = [f"{name}: {json.dumps(found.get(name), ensure_ascii=False)} instead of "
+             f"{json.dumps(expected[name], ensure_ascii=False)}" for name, ok in right.items() if not ok]  # fmt: skip
+    return "; ".join(wrong)
+
+
+def _number(value: Any) -> Decimal | None:
+    """A number, or a text that is nothing but one."""
+    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
+        return None
+    text = str(value).strip().replace(",", "").replace("−", "-").strip("$€£% ")
+    try:
+        number = Decimal(text)
+    except InvalidOperation:
+        return None
+    return number if number.is_finite() else None
+
+
+def _last_number(text: str) -> Decimal | None:
+    matches = [match for match in _NUMBER.finditer(text) if match.group()]
+    return _number(matches[-1].group()) if matches else None
