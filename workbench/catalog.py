@@ -111,6 +111,11 @@ def load_models(spec: str | Iterable[str | Model], providers: str | Iterable[str
     return list(models.values())
 
 
+def providers_of(tier: str, *, stand_in: bool = False) -> list[str]:
+    """The providers that have a model for `tier`. Raises CatalogError for an unknown tier."""
+    return list(dict.fromkeys(model.provider for model in _of_tier(tier, None, stand_in)))
+
+
 def find_model(provider: str, model_id: str) -> Model:
     """One model by provider and id; an id the catalog does not list is allowed and marked `known=False`.
 

@@ -157,14 +157,15 @@ def _ollama_lines() -> list[dict[str, Any]]:
     ]
 
 
-def _sse(event: dict[str, Any]) -> bytes:
+def sse(event: dict[str, Any]) -> bytes:
+    """One server-sent event."""
     name = f"event: {event['type']}\n" if "type" in event else ""
     return f"{name}data: {json.dumps(event)}\n\n".encode()
 
 
 STREAMED: dict[str, list[bytes]] = {
-    "/v1/messages": [_sse(event) for event in _claude_events()],
-    "/v1/responses": [_sse(event) for event in _response_events()],
-    "/v1/chat/completions": [*(_sse(event) for event in _chat_chunks()), b"data: [DONE]\n\n"],
+    "/v1/messages": [sse(event) for event in _claude_events()],
+    "/v1/responses": [sse(event) for event in _response_events()],
+    "/v1/chat/completions": [*(sse(event) for event in _chat_chunks()), b"data: [DONE]\n\n"],
     "/api/chat": [json.dumps(line).encode() + b"\n" for line in _ollama_lines()],
 }

@@ -73,6 +73,19 @@ async def stream(
     return response
 
 
-def error(status: int, body: object, headers: dict[str, str] | None = None) -> web.Response:
-    """An HTTP error with a JSON body."""
-    return web.Response(status=status, text=json.dumps(body), content_type="application/json", headers=headers)
+def saying(
+    whole: object = None,
+    events: list[bytes] | None = None,
+    *,
+    status: int = 200,
+    headers: dict[str, str] | None = None,
+) -> Callable[[web.Request, Sent], Awaitable[web.StreamResponse]]:
+    """A server that always says this: a JSON body (or bytes, as they are), or these events to whoever streams."""
+
+    async def respond(request: web.Request, sent: Sent) -> web.StreamResponse:
+        if events is not None and sent.body.get("stream"):
+            return await stream(request, sent, events, headers)
+        raw = whole if isinstance(whole, bytes) else json.dumps(whole).encode()
+        return web.Response(status=status, body=raw, content_type="application/json", headers=headers)
+
+    return respond

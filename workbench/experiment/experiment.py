@@ -106,18 +106,24 @@ class Experiment:
 
     def _resolve_models(self, session: Session) -> list[catalog.Model]:
         """The models as this session's origins serve them; tiers without providers mean all that can be used."""
+        entries = [self._models] if isinstance(self._models, catalog.Model) else _parts(self._models)
+        found = [model for entry in entries for model in self._models_of(entry, session)]
         models: dict[str, catalog.Model] = {}
-        for entry in [self._models] if isinstance(self._models, catalog.Model) else _parts(self._models):
-            explicit = isinstance(entry, catalog.Model) or ":" in entry
-            providers = None if explicit else (self._providers or tuple(session.origins))
-            for model in catalog.load_models([entry], providers) if explicit else _of_tiers(str(entry), providers, session):
-                origin = session.origin(model.provider)
-                served = catalog.load_models([model], stand_in=origin.stand_in and not origin.recorded,
-                                             chat_completions=origin.chat_completions)  # fmt: skip
-                models |= {one.ref: one for one in served}
+        for model in found:
+            origin = session.origin(model.provider)
+            served = catalog.load_models([model], stand_in=origin.stand_in and not origin.recorded,
+                                         chat_completions=origin.chat_completions)  # fmt: skip
+            models |= {one.ref: one for one in served}
         if not models:
             raise PlanError("no models: name tiers (fast, balanced, powerful) or provider:id")
         return list(models.values())
+
+    def _models_of(self, entry: str | catalog.Model, session: Session) -> list[catalog.Model]:
+        if isinstance(entry, catalog.Model) or ":" in entry:
+            return catalog.load_models([entry])
+        stand_in = any(origin.stand_in for origin in session.origins.values())
+        usable = [name for name in catalog.providers_of(entry, stand_in=stand_in) if name in session.origins]
+        return catalog.load_models([entry], self._providers or usable, stand_in=stand_in)
 
     def _looked_up(self, design: Design, session: Session, cache: str) -> Iterator[tuple[Arm, Request, Usage | None]]:
         client = Client(session, mode=cache)
@@ -146,11 +152,6 @@ def _resolve_prompts(given: Prompts) -> tuple[tuple[Prompt, ...], tuple[str, ...
         if (same := by_content.setdefault(prompt.sha, prompt)) is not prompt:
             raise PlanError(f"{same.ref} and {prompt.ref} have the same content: leave one out")
     return tuple(found.values()), tuple(notes)
-
-
-def _of_tiers(tier: str, providers: str | Iterable[str] | None, session: Session) -> list[catalog.Model]:
-    stand_in = any(origin.stand_in for origin in session.origins.values())
-    return catalog.load_models([tier], providers, stand_in=stand_in)
 
 
 def _parts(models: str | Iterable[str | catalog.Model]) -> list[str | catalog.Model]:

@@ -44,6 +44,7 @@ class Outcome:
     text: str
     stop_reason: str = "end"
     kind: str = "right"
+    stop_sequence: str | None = None
 
 
 class Behaviour:
@@ -120,7 +121,7 @@ class Behaviour:
             text=outcome.text,
             source="simulated",
             stop=outcome.stop_reason,
-            stop_sequence=_first_stop(outcome.text, asked)[1] if outcome.stop_reason == "stop_sequence" else None,
+            stop_sequence=outcome.stop_sequence,
             reasoning_tokens=thinking,
             latency_s=self.latency(asked, thinking + count_tokens(outcome.text)),
             matched=case is not None,
@@ -166,7 +167,7 @@ class Behaviour:
             said = first_tokens(stopped, asked.max_tokens - self._thinking(asked))
             if said != stopped:
                 return Outcome(probability, said, "max_tokens", kind)
-        return Outcome(probability, stopped, "stop_sequence" if sequence else "end", kind)
+        return Outcome(probability, stopped, "stop_sequence" if sequence else "end", kind, sequence)
 
     def _thinking(self, asked: Asked) -> int:
         tokens = self.declared.thinking.get(asked.model, 0)

@@ -12,6 +12,8 @@ from workbench.sim.matching import KnownTexts
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from workbench.records import Case
+
 
 @dataclass(frozen=True, slots=True)
 class KnownCase:
@@ -26,6 +28,11 @@ class KnownCase:
         """The inputs as they appear in a rendered prompt, longest first, without surrounding blanks."""
         texts = [value if isinstance(value, str) else json.dumps(value) for value in self.inputs.values()]
         return sorted(filter(None, (text.strip() for text in texts)), key=len, reverse=True)
+
+
+def known_cases(dataset: str, cases: Iterable[Case]) -> list[KnownCase]:
+    """A dataset's cases as a stand-in server knows them."""
+    return [KnownCase(dataset, case.id, case.inputs, case.expected) for case in cases]
 
 
 class KnownCases:

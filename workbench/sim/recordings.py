@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from workbench.records import sha256
 from workbench.sim.matching import KnownTexts
+from workbench.sim.said import Draft, Problem
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -94,6 +95,21 @@ class Recordings:
                 if (not system or system in asked.system) and asked.repeat in draws:
                     return draws[asked.repeat]
         return None
+
+    def reply(self, asked: Asked) -> Draft:
+        """The recorded reply as an answer; raises Problem if nothing is recorded for the request."""
+        entry = self.find(asked)
+        if entry is None:
+            message = f"model {asked.model!r}: no recording matches this request (repeat {asked.repeat})"
+            raise Problem("not_found", message)
+        return Draft(
+            text=entry.output,
+            source="recorded-loose" if entry.key is None else "recorded",
+            reasoning_tokens=entry.usage.get("reasoning_tokens", 0),
+            output_tokens=entry.usage.get("output_tokens"),
+            input_tokens=entry.usage.get("input_tokens"),
+            latency_s=entry.latency_s,
+        )
 
 
 def _add(draws: Draws, entry: Recorded, where: str) -> None:

@@ -64,7 +64,9 @@ class Answers:
             return [self._say({name: v for name, v in expected.items() if name != lost}) for lost in expected]
         misses = [{**expected, name: self._other_value(name)} for name in expected]
         if kind == "prose_around":
-            return [f"I would file it like this: {_json(miss)} Tell me if you see it in another way." for miss in misses]
+            return [
+                f"I would file it like this: {_json(miss)} Tell me if you see it in another way." for miss in misses
+            ]
         return [self._say(miss) for miss in misses]
 
     def _wrong_text(self, kind: str, expected: str) -> str:

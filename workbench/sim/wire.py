@@ -52,8 +52,13 @@ def event(value: Body, name: str | None = None) -> bytes:
     return f"{head}data: {dumps(value)}\n\n".encode("utf-8", "replace")
 
 
-def need(body: Body, names: tuple[str, ...], message: str) -> None:
+def names(text: str) -> frozenset[str]:
+    """A set of names from a text that lists them."""
+    return frozenset(text.split())
+
+
+def need(body: Body, required: tuple[str, ...], message: str) -> None:
     """Refuse a body that lacks a required field; `message` gets the field's name."""
-    for name in names:
+    for name in required:
         if body.get(name) is None:
             raise Problem("bad_request", message.format(name), code="missing_required_parameter", param=name)

@@ -10,16 +10,16 @@ from workbench.sim.asked import Asked, Prefix, key_of, repeat_of, text_of
 from workbench.sim.prompt_cache import prefixes_of
 from workbench.sim.said import Problem, few_words
 from workbench.sim.tokens import count_tokens
-from workbench.sim.wire import Body, event, need
+from workbench.sim.wire import Body, event, names, need
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from workbench.sim.said import Counts, Said
 
-FIELDS = frozenset(
+FIELDS = names(
     "cache_control container diagnostics inference_geo max_tokens messages metadata model output_config service_tier "
-    "speed stop_sequences stream system thinking tool_choice tools user_profile_id workspace_id".split()
+    "speed stop_sequences stream system thinking tool_choice tools user_profile_id workspace_id"
 )
 SAMPLING = frozenset({"temperature", "top_p", "top_k"})
 OLD_VERSION = "2023-06-01"
@@ -88,7 +88,7 @@ class AnthropicMessages:
     def _events(self, said: Said) -> Iterator[Body]:
         started = {**_usage(said.counts), **_usage_extras(said.counts), "output_tokens": 1}
         started["output_tokens_details"] = {"thinking_tokens": 0}
-        empty = {"content": [], "stop_reason": None, "stop_sequence": None, "stop_details": None}
+        empty: Body = {"content": [], "stop_reason": None, "stop_sequence": None, "stop_details": None}
         yield {"type": "message_start", "message": {**_message(said), **empty, "usage": started}}
         yield {"type": "ping"}
         for index, block in enumerate(_blocks(said)):

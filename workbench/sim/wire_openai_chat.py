@@ -9,19 +9,19 @@ from workbench.sim import wire_openai
 from workbench.sim.asked import Asked, key_of, repeat_of, stops
 from workbench.sim.said import Problem, few_words
 from workbench.sim.tokens import count_tokens
-from workbench.sim.wire import Body, event, need
+from workbench.sim.wire import Body, event, names, need
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from workbench.sim.said import Counts, Said
 
-FIELDS = frozenset(
+FIELDS = names(
     "audio frequency_penalty function_call functions logit_bias logprobs max_completion_tokens max_tokens messages "
     "metadata modalities model moderation n parallel_tool_calls prediction presence_penalty prompt_cache_key "
     "prompt_cache_options prompt_cache_retention reasoning_effort response_format safety_identifier seed service_tier "
     "stop store stream stream_options temperature tool_choice tools top_logprobs top_p user verbosity "
-    "web_search_options".split()
+    "web_search_options"
 )
 FINISH = {"max_tokens": "length", "content_filter": "content_filter"}
 
@@ -59,7 +59,7 @@ class OpenAIChat:
     def whole(self, asked: Asked, said: Said) -> Body:
         """The body of a complete answer."""
         refused = said.stop == "refusal"
-        message = {
+        message: Body = {
             "role": "assistant",
             "content": None if refused else said.text,
             "refusal": said.text if refused else None,

@@ -9,18 +9,18 @@ from workbench.sim import wire_openai
 from workbench.sim.asked import Asked, key_of, repeat_of
 from workbench.sim.said import Problem, few_words
 from workbench.sim.tokens import count_tokens
-from workbench.sim.wire import Body, event, need
+from workbench.sim.wire import Body, event, names, need
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from workbench.sim.said import Said
 
-FIELDS = frozenset(
+FIELDS = names(
     "access_programs background background_options context_management conversation image include input instructions "
     "max_output_tokens max_tool_calls metadata model moderation parallel_tool_calls previous_response_id prompt "
     "prompt_cache_key prompt_cache_options prompt_cache_retention reasoning safety_identifier service_tier store "
-    "stream stream_options temperature text tool_choice tools top_logprobs top_p truncation user".split()
+    "stream stream_options temperature text tool_choice tools top_logprobs top_p truncation user"
 )
 INCOMPLETE = {"max_tokens": "max_output_tokens", "content_filter": "content_filter"}
 
@@ -98,9 +98,7 @@ def _check(body: Body) -> None:
     wire_openai.check_model_rules(body, (body.get("reasoning") or {}).get("effort"))
     limit = body.get("max_output_tokens")
     if limit is not None and limit < 16:
-        message = (
-            f"Invalid 'max_output_tokens': integer below minimum value. Expected a value >= 16, but got {limit} instead."
-        )
+        message = f"Invalid 'max_output_tokens': integer below minimum value. Expected a value >= 16, but got {limit} instead."
         raise Problem("bad_request", message, code="integer_below_min_value", param="max_output_tokens")
 
 

@@ -1,0 +1,6 @@
+"""Rows, their summaries, and how they are shown."""
+
+from workbench.report.report import Cases, Report, Runs, load_report, runs
+from workbench.report.summary import ArmSummary, Leaderboard
+
+__all__ = ["ArmSummary", "Cases", "Leaderboard", "Report", "Runs", "load_report", "runs"]

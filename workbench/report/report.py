@@ -1,0 +1,339 @@
+"""A run's rows with their summaries, read from its folder; finished, stopped or broken alike."""
+
+from __future__ import annotations
+
+import json
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from workbench.errors import PromptError, ReportError, choices
+from workbench.prompts import Prompt, load_prompt
+from workbench.report.rows import read_rows
+from workbench.report.summary import Leaderboard, last_rows, summarise, tally
+from workbench.settings import state_dir
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+DECLARED = ("Simulated: stand-in servers answered. The numbers are declared in behaviour.toml, not measured; "
+            "they say nothing about real models.")  # fmt: skip
+RECORDED = "Recorded: replies were replayed from a recordings file."
+
+
+class Report:
+    """The rows of one run. Reads `rows.jsonl` as a stream: rows are never all in memory unless asked for.
+
+    `state`: how the run ended, as far as this reader knows; `message` says why when it was cut short.
+    """
+
+    def __init__(self, folder: Path, state: str = "", message: str = "") -> None:
+        self.folder = folder
+        self.message = message
+        self._state = state
+
+    @cached_property
+    def plan(self) -> dict[str, Any]:
+        """What the run was made of, as `plan.json` keeps it."""
+        try:
+            content = json.loads((self.folder / "plan.json").read_text("utf-8"))
+        except (OSError, ValueError) as error:
+            raise ReportError(f"{self.folder}: no readable plan.json: {error}") from None
+        return dict(content)
+
+    @property
+    def run_id(self) -> str:
+        """The run's id."""
+        return str(self.plan["run_id"])
+
+    @property
+    def state(self) -> str:
+        """finished, stopped, interrupted, budget reached; `unfinished` when only the rows tell."""
+        return self._state or ("finished" if self.done >= self.plan["trials"] else "unfinished")
+
+    @property
+    def done(self) -> int:
+        """Trials that have a row."""
+        return sum(len(one.slots) for one in self._tallies.values())
+
+    @property
+    def metrics(self) -> list[str]:
+        """Names of the metrics, the deciding one first."""
+        declared = [metric for scorer in self.plan["scorers"] for metric in scorer["metrics"] or [scorer["name"]]]
+        seen = {metric for one in self._tallies.values() for metric in one.scores}
+        return [*(m for m in dict.fromkeys(declared) if m in seen or not seen), *sorted(seen - set(declared))]
+
+    def rows(self) -> Iterator[dict[str, Any]]:
+        """Every trial's row as a dict, one at a time; of several tries of a trial the last."""
+        return last_rows(read_rows(self.folder / "rows.jsonl"))
+
+    def frame(self) -> pd.DataFrame:
+        """One pandas row per trial, the Row's fields as columns, scores as `score.<metric>`."""
+        import pandas as pd
+
+        records = [
+            {k: v for k, v in row.items() if k != "scores"} | {f"score.{k}": v for k, v in row["scores"].items()}
+            for row in self.rows()
+        ]
+        return pd.DataFrame(records)
+
+    def leaderboard(self, by: str | None = None, metric: str | None = None) -> Leaderboard:
+        """One row per arm, the best first; `by="tag"`: one per tag and arm. `metric`: another than the deciding one.
+
+        Raises ReportError for an unknown metric or grouping.
+        """
+        if by not in (None, "tag"):
+            raise ReportError(f"leaderboard by {by!r}: by must be None or 'tag'")
+        metric = self._metric(metric)
+        bounds = self._bounds(metric)
+        if by is None:
+            planned = self.plan["trials"] // max(len(self.plan["arms"]), 1)
+            found = [summarise(one, metric, self._ref(one.about), planned, bounds) for one in self._tallies.values()]
+        else:
+            by_tag = tally(read_rows(self.folder / "rows.jsonl"), {id_: case["tags"] for id_, case in self.cases.items()})
+            found = [summarise(one, metric, self._ref(one.about), len(one.slots), bounds, key[-1])
+                     for key, one in by_tag.items()]  # fmt: skip
+        best_last = -1 if self._higher_is_better(metric) else 1
+        found.sort(key=lambda r: (r.tag or "", r.mean is None, best_last * (r.mean or 0.0),
+                                  r.cost_per_1000_usd or 0.0, r.arm))  # fmt: skip
+        return Leaderboard(tuple(found), self.caption())
+
+    def caption(self) -> str:
+        """The first line of every table: what answered, and what is missing."""
+        sources = {source for one in self._tallies.values() for source in one.sources}
+        said = [DECLARED] if "simulated" in sources else [RECORDED] if "recorded" in sources else []
+        if self.done < self.plan["trials"]:
+            said.append(f"{self.done} of {self.plan['trials']} planned trials were run.")
+        return " ".join(said)
+
+    def wrong(self, metric: str | None = None, n: int = 20, *, prompt: Prompt | str | None = None,
+              model: str | None = None) -> Cases:  # fmt: skip
+        """The `n` rows with the lowest scores (the highest where lower is better), with inputs, expected and output."""
+        metric = self._metric(metric)
+        sign = 1 if self._higher_is_better(metric) else -1
+        rows = [row for row in self._chosen(prompt, model) if row["scores"].get(metric) is not None]
+        best = max((sign * row["scores"][metric] for row in rows), default=0.0)
+        rows = [row for row in rows if sign * row["scores"][metric] < best or best <= 0]
+        rows.sort(key=lambda row: (sign * row["scores"][metric], row["case_id"], row["prompt"], row["version"], row["model"]))
+        return Cases(tuple(rows[:n]), self.cases, metric, f"lowest {metric}, {min(n, len(rows))} of {len(rows)} not right")
+
+    def errors(self, n: int | None = None) -> Cases:
+        """The trials that failed, with their errors."""
+        rows = tuple(row for row in self.rows() if row["error"] is not None)
+        return Cases(rows[:n], self.cases, "", f"{len(rows)} of {self.done} trials failed")
+
+    def pareto(self, metric: str | None = None) -> Figure:
+        """Quality against cost per 1,000 cases, an arm a point with its interval, as a matplotlib Figure."""
+        from workbench.report.plots import pareto
+
+        return pareto(self.leaderboard(metric=metric))
+
+    def totals(self) -> dict[str, Any]:
+        """Sums over the run: trials, done, errors, hits, US dollars at list price (None: some unknown) and spent."""
+        board = self.leaderboard()
+        costs = [row.cost_usd for row in board]
+        known = [cost for cost in costs if cost is not None]
+        return {
+            "trials": self.plan["trials"],
+            "done": self.done,
+            "errors": sum(row.errors for row in board),
+            "hits": sum(row.hits for row in board),
+            "cost_usd": sum(known) if len(known) == len(costs) else None,
+            "spent_usd": sum(row.spent_usd for row in board),
+            "unknown_spent": sum(row.unknown_spent for row in board),
+        }
+
+    def save(self, path: str | Path) -> Path:
+        """Write the rows to `path`: `.jsonl`, or `.parquet` where pyarrow is installed. Raises ReportError."""
+        path = Path(path)
+        if path.suffix == ".jsonl":
+            with path.open("w", encoding="utf-8") as file:
+                file.writelines(json.dumps(row) + "\n" for row in self.rows())
+        elif path.suffix == ".parquet":
+            try:
+                self.frame().to_parquet(path)
+            except ImportError:
+                raise ReportError("writing Parquet needs pyarrow: pip install 'prompt-workbench[parquet]'") from None
+        else:
+            raise ReportError(f"{path}: write to a .jsonl or .parquet file")
+        return path
+
+    def html(self) -> Path:
+        """Write `report.html` into the run's folder: one file that asks nobody for anything. Returns its path."""
+        from workbench.report.html import report_html
+
+        path = self.folder / "report.html"
+        path.write_text(report_html(self), "utf-8", "replace")
+        return path
+
+    @cached_property
+    def cases(self) -> dict[str, dict[str, Any]]:
+        """case id -> the case as it was run, in the order in which cases went out."""
+        return {case["id"]: case for case in read_rows(self.folder / "cases.jsonl")}
+
+    @cached_property
+    def _tallies(self) -> dict[tuple[str, ...], Any]:
+        return tally(read_rows(self.folder / "rows.jsonl"))
+
+    def _chosen(self, prompt: Prompt | str | None, model: str | None) -> Iterator[dict[str, Any]]:
+        ref = prompt.ref if isinstance(prompt, Prompt) else prompt
+        refs = {f"{arm['prompt']}@{arm['version']}" for arm in self.plan["arms"]}
+        if ref is not None and ref not in refs:
+            raise ReportError(f"no prompt {ref!r} in this run: {choices(ref, refs)}")
+        models = {arm["model"] for arm in self.plan["arms"]}
+        if model is not None and model not in models:
+            raise ReportError(f"no model {model!r} in this run: {choices(model, models)}")
+        for row in self.rows():
+            if ref in (None, f"{row['prompt']}@{row['version']}") and model in (None, row["model"]):
+                yield row
+
+    def _metric(self, metric: str | None) -> str:
+        if metric is None:
+            return self.metrics[0]
+        if metric not in self.metrics:
+            raise ReportError(f"no metric {metric!r} in this run: {choices(metric, self.metrics)}")
+        return metric
+
+    def _scorer_of(self, metric: str) -> dict[str, Any]:
+        scorers = self.plan["scorers"]
+        return next((s for s in scorers if metric in (s["metrics"] or [s["name"]])), scorers[0])
+
+    def _bounds(self, metric: str) -> tuple[float, float] | None:
+        bounds = self._scorer_of(metric)["bounds"]
+        return (bounds[0], bounds[1]) if bounds else None
+
+    def _higher_is_better(self, metric: str) -> bool:
+        return bool(self._scorer_of(metric)["higher_is_better"])
+
+    def _ref(self, about: dict[str, Any]) -> str:
+        """`name@version`, with a star when that version's file has changed since these rows were made."""
+        ref = f"{about['prompt']}@{about['version']}"
+        return ref + ("*" if self._changed.get((ref, about["prompt_sha"])) else "")
+
+    @cached_property
+    def _changed(self) -> dict[tuple[str, str], bool]:
+        changed = {}
+        for arm in self.plan["arms"]:
+            ref = f"{arm['prompt']}@{arm['version']}"
+            try:
+                changed[ref, arm["prompt_sha"]] = load_prompt(ref).sha != arm["prompt_sha"]
+            except PromptError:
+                changed[ref, arm["prompt_sha"]] = False  # a draft, or a file that is gone: nothing to compare with
+        return changed
+
+    def __repr__(self) -> str:
+        return f"Report({self.run_id}, {self.done} of {self.plan['trials']} trials, {self.state})"
+
+    def __str__(self) -> str:
+        return f"{self.run_id}: {self.done} of {self.plan['trials']} trials, {self.state}\n{self.leaderboard()}"
+
+    def _repr_html_(self) -> str:
+        from workbench.report.html import report_fragment
+
+        return report_fragment(self)
+
+
+class Cases:
+    """Some rows with the cases they are about, for reading. Iterate for dicts; `.frame()` for pandas."""
+
+    def __init__(self, rows: tuple[dict[str, Any], ...], cases: dict[str, dict[str, Any]], metric: str, title: str) -> None:
+        self.title = title
+        self.metric = metric
+        self._rows = [row | {"inputs": cases[row["case_id"]]["inputs"], "expected": cases[row["case_id"]]["expected"]}
+                      for row in rows]  # fmt: skip
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        return iter(self._rows)
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def frame(self) -> pd.DataFrame:
+        """One pandas row per row, inputs and expected value included."""
+        import pandas as pd
+
+        return pd.DataFrame(self._rows)
+
+    def __repr__(self) -> str:
+        return f"Cases({self.title})"
+
+    def __str__(self) -> str:
+        shown = []
+        for row in self:
+            about = f"{row['prompt']}@{row['version']} × {row['model']} on {row['case_id']}"
+            what = row["error"] or f"{self.metric} {row['scores'].get(self.metric)}: {row['reasons'].get(self.metric, '')}"
+            shown.append(f"{about}\n  {what}\n  {' '.join((row['output'] or '').split())[:300]}")
+        return "\n".join([self.title, *shown])
+
+    def _repr_html_(self) -> str:
+        from workbench.report.html import cases_html
+
+        return cases_html(self)
+
+
+def load_report(which: str | Path = "latest") -> Report:
+    """A run's report by id, by folder (or its rows.jsonl), or `"latest"`. Raises ReportError with the runs there are."""
+    path = Path(which)
+    if path.name == "rows.jsonl":
+        path = path.parent
+    if path.is_dir() and (path / "plan.json").exists():
+        return Report(path)
+    folders = {folder.name: folder for folder in _run_folders()}
+    if which == "latest" and folders:
+        return Report(next(iter(folders.values())))
+    if str(which) in folders:
+        return Report(folders[str(which)])
+    raise ReportError(f"no run {str(which)!r}: {choices(str(which), folders)}")
+
+
+def runs() -> Runs:
+    """The runs of this workspace, the newest first."""
+    return Runs(tuple(Report(folder) for folder in _run_folders()))
+
+
+class Runs:
+    """The runs of a workspace. Iterate for Reports."""
+
+    def __init__(self, reports: tuple[Report, ...]) -> None:
+        self._reports = reports
+
+    def __iter__(self) -> Iterator[Report]:
+        return iter(self._reports)
+
+    def __len__(self) -> int:
+        return len(self._reports)
+
+    def __str__(self) -> str:
+        from workbench.report.text import table
+
+        if not self._reports:
+            return "no runs yet"
+        return "\n".join(table([("run", "done", "state", "dataset", "prompts"), *map(_run_cells, self)]))
+
+    def __repr__(self) -> str:
+        return f"Runs({len(self)})"
+
+    def _repr_html_(self) -> str:
+        from workbench.report.html import plain_table
+
+        return plain_table(("run", "done", "state", "dataset", "prompts"), [_run_cells(one) for one in self], "Runs")
+
+
+def _run_cells(report: Report) -> tuple[str, ...]:
+    prompts = ", ".join(dict.fromkeys(f"{arm['prompt']}@{arm['version']}" for arm in report.plan["arms"]))
+    return (report.run_id, f"{report.done} of {report.plan['trials']}", report.state, report.plan["dataset"]["name"], prompts)
+
+
+def _run_folders() -> list[Path]:
+    """Folders that hold a run, the one written to last first."""
+    root = state_dir("runs")
+    found = [path.parent for path in root.glob("*/plan.json")] if root.is_dir() else []
+    return sorted(found, key=lambda folder: (_last_written(folder), folder.name), reverse=True)
+
+
+def _last_written(folder: Path) -> int:
+    rows = folder / "rows.jsonl"
+    return (rows if rows.exists() else folder / "plan.json").stat().st_mtime_ns
