@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 import json
 from functools import cached_property
 from pathlib import Path
@@ -9,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from workbench.errors import PromptError, ReportError, choices
 from workbench.prompts import Prompt, load_prompt
-from workbench.report.rows import read_rows
-from workbench.report.summary import Leaderboard, last_rows, summarise, tally
-from workbench.settings import state_dir
+from workbench.report.cases import Cases
+from workbench.report.rows import last_rows, read_rows, trial_key
+from workbench.report.summary import Leaderboard, summarise, tally
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -68,7 +69,7 @@ class Report:
 
     def rows(self) -> Iterator[dict[str, Any]]:
         """Every trial's row as a dict, one at a time; of several tries of a trial the last."""
-        return last_rows(read_rows(self.folder / "rows.jsonl"))
+        return last_rows(self.folder / "rows.jsonl")
 
     def frame(self) -> pd.DataFrame:
         """One pandas row per trial, the Row's fields as columns, scores as `score.<metric>`."""
@@ -114,11 +115,18 @@ class Report:
         """The `n` rows with the lowest scores (the highest where lower is better), with inputs, expected and output."""
         metric = self._metric(metric)
         sign = 1 if self._higher_is_better(metric) else -1
-        rows = [row for row in self._chosen(prompt, model) if row["scores"].get(metric) is not None]
-        best = max((sign * row["scores"][metric] for row in rows), default=0.0)
-        rows = [row for row in rows if sign * row["scores"][metric] < best or best <= 0]
-        rows.sort(key=lambda row: (sign * row["scores"][metric], row["case_id"], row["prompt"], row["version"], row["model"]))
-        return Cases(tuple(rows[:n]), self.cases, metric, f"lowest {metric}, {min(n, len(rows))} of {len(rows)} not right")
+        best = self._best(metric, sign)
+        below = [0]
+
+        def not_right() -> Iterator[dict[str, Any]]:
+            for row in self._chosen(prompt, model):
+                value = row["scores"].get(metric)
+                if value is not None and sign * value < best:
+                    below[0] += 1
+                    yield row
+
+        rows = heapq.nsmallest(n, not_right(), key=lambda row: (sign * row["scores"][metric], *trial_key(row)))
+        return Cases(tuple(rows), self.cases, metric, f"lowest {metric}: {len(rows)} of {below[0]} that are not right")
 
     def errors(self, n: int | None = None) -> Cases:
         """The trials that failed, with their errors."""
@@ -190,6 +198,13 @@ class Report:
             if ref in (None, f"{row['prompt']}@{row['version']}") and model in (None, row["model"]):
                 yield row
 
+    def _best(self, metric: str, sign: int) -> float:
+        """The best value a score can have, or the best one seen where no bounds are declared; times `sign`."""
+        if bounds := self._bounds(metric):
+            return max(sign * bounds[0], sign * bounds[1])
+        values = [sign * x for one in self._tallies.values() for x in one.scores.get(metric, ()) if x == x]
+        return max(values, default=0.0)
+
     def _metric(self, metric: str | None) -> str:
         if metric is None:
             return self.metrics[0]
@@ -234,106 +249,3 @@ class Report:
         from workbench.report.html import report_fragment
 
         return report_fragment(self)
-
-
-class Cases:
-    """Some rows with the cases they are about, for reading. Iterate for dicts; `.frame()` for pandas."""
-
-    def __init__(self, rows: tuple[dict[str, Any], ...], cases: dict[str, dict[str, Any]], metric: str, title: str) -> None:
-        self.title = title
-        self.metric = metric
-        self._rows = [row | {"inputs": cases[row["case_id"]]["inputs"], "expected": cases[row["case_id"]]["expected"]}
-                      for row in rows]  # fmt: skip
-
-    def __iter__(self) -> Iterator[dict[str, Any]]:
-        return iter(self._rows)
-
-    def __len__(self) -> int:
-        return len(self._rows)
-
-    def frame(self) -> pd.DataFrame:
-        """One pandas row per row, inputs and expected value included."""
-        import pandas as pd
-
-        return pd.DataFrame(self._rows)
-
-    def __repr__(self) -> str:
-        return f"Cases({self.title})"
-
-    def __str__(self) -> str:
-        shown = []
-        for row in self:
-            about = f"{row['prompt']}@{row['version']} × {row['model']} on {row['case_id']}"
-            what = row["error"] or f"{self.metric} {row['scores'].get(self.metric)}: {row['reasons'].get(self.metric, '')}"
-            shown.append(f"{about}\n  {what}\n  {' '.join((row['output'] or '').split())[:300]}")
-        return "\n".join([self.title, *shown])
-
-    def _repr_html_(self) -> str:
-        from workbench.report.html import cases_html
-
-        return cases_html(self)
-
-
-def load_report(which: str | Path = "latest") -> Report:
-    """A run's report by id, by folder (or its rows.jsonl), or `"latest"`. Raises ReportError with the runs there are."""
-    path = Path(which)
-    if path.name == "rows.jsonl":
-        path = path.parent
-    if path.is_dir() and (path / "plan.json").exists():
-        return Report(path)
-    folders = {folder.name: folder for folder in _run_folders()}
-    if which == "latest" and folders:
-        return Report(next(iter(folders.values())))
-    if str(which) in folders:
-        return Report(folders[str(which)])
-    raise ReportError(f"no run {str(which)!r}: {choices(str(which), folders)}")
-
-
-def runs() -> Runs:
-    """The runs of this workspace, the newest first."""
-    return Runs(tuple(Report(folder) for folder in _run_folders()))
-
-
-class Runs:
-    """The runs of a workspace. Iterate for Reports."""
-
-    def __init__(self, reports: tuple[Report, ...]) -> None:
-        self._reports = reports
-
-    def __iter__(self) -> Iterator[Report]:
-        return iter(self._reports)
-
-    def __len__(self) -> int:
-        return len(self._reports)
-
-    def __str__(self) -> str:
-        from workbench.report.text import table
-
-        if not self._reports:
-            return "no runs yet"
-        return "\n".join(table([("run", "done", "state", "dataset", "prompts"), *map(_run_cells, self)]))
-
-    def __repr__(self) -> str:
-        return f"Runs({len(self)})"
-
-    def _repr_html_(self) -> str:
-        from workbench.report.html import plain_table
-
-        return plain_table(("run", "done", "state", "dataset", "prompts"), [_run_cells(one) for one in self], "Runs")
-
-
-def _run_cells(report: Report) -> tuple[str, ...]:
-    prompts = ", ".join(dict.fromkeys(f"{arm['prompt']}@{arm['version']}" for arm in report.plan["arms"]))
-    return (report.run_id, f"{report.done} of {report.plan['trials']}", report.state, report.plan["dataset"]["name"], prompts)
-
-
-def _run_folders() -> list[Path]:
-    """Folders that hold a run, the one written to last first."""
-    root = state_dir("runs")
-    found = [path.parent for path in root.glob("*/plan.json")] if root.is_dir() else []
-    return sorted(found, key=lambda folder: (_last_written(folder), folder.name), reverse=True)
-
-
-def _last_written(folder: Path) -> int:
-    rows = folder / "rows.jsonl"
-    return (rows if rows.exists() else folder / "plan.json").stat().st_mtime_ns

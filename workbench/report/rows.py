@@ -43,6 +43,14 @@ def read_rows(path: Path) -> Iterator[dict[str, Any]]:
         return
 
 
+def last_rows(path: Path) -> Iterator[dict[str, Any]]:
+    """The rows that count: of several rows of one trial only the last one. Reads twice to hold none of them."""
+    last = {hash(trial_key(row)): number for number, row in enumerate(read_rows(path))}
+    for number, row in enumerate(read_rows(path)):
+        if last[hash(trial_key(row))] == number:
+            yield row
+
+
 class RowLog:
     """The one writer of a run's rows. Raises UsageError while another process writes the same run, StorageError when
     the disk refuses; what was written before stays readable."""

@@ -7,14 +7,11 @@ from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 from workbench.records import WORST_STOPS
-from workbench.report.rows import trial_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     import pandas as pd
-
-    from workbench.report.rows import TrialKey
 
 NAN = float("nan")
 
@@ -211,14 +208,6 @@ class Leaderboard:
         from workbench.report.html import leaderboard_html
 
         return leaderboard_html(self)
-
-
-def last_rows(rows: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    """The rows that count: of several rows of one trial only the last, in the order of first appearance."""
-    latest: dict[TrialKey, dict[str, Any]] = {}
-    for row in rows:
-        latest[trial_key(row)] = row
-    return iter(latest.values())
 
 
 def _flags(row: Mapping[str, Any]) -> int:

@@ -16,7 +16,6 @@ ROUTING = frozenset(
     {
         "stream",
         "stream_options",
-        "cache_control",
         "prompt_cache_key",
         "prompt_cache_options",
         "metadata",
@@ -96,7 +95,7 @@ def stops(value: str | list[str] | tuple[str, ...] | None) -> tuple[str, ...]:
 def key_of(body: Mapping[str, Any], headers: Mapping[str, str]) -> str:
     """The question's hash: the caller's own when it sends one, else the hash of what the body asks."""
     given = headers.get("x-workbench-key")
-    return given or sha256(canonical(_question(body)))
+    return given or sha256(canonical(_uncontrolled({name: body[name] for name in body.keys() - ROUTING})))
 
 
 def repeat_of(headers: Mapping[str, str]) -> int:
@@ -116,9 +115,10 @@ def text_of(content: Any) -> str:
     return ""
 
 
-def _question(value: Any) -> Any:
+def _uncontrolled(value: Any) -> Any:
+    """Without cache breakpoints, which may be anywhere inside and never change an answer either."""
     if isinstance(value, dict):
-        return {name: _question(inner) for name, inner in value.items() if name not in ROUTING}
+        return {name: _uncontrolled(inner) for name, inner in value.items() if name != "cache_control"}
     if isinstance(value, list):
-        return [_question(inner) for inner in value]
+        return [_uncontrolled(inner) for inner in value]
     return value

@@ -10,7 +10,7 @@ from workbench.records import canonical
 from workbench.sim.matching import KnownTexts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from workbench.records import Case
 
@@ -60,18 +60,24 @@ class KnownCases:
             text = text.replace(known, "")
         return case, text
 
-    def others(self, case: KnownCase, field: str | None) -> list[Any]:
-        """The other values that the dataset has for a field of `expected`, or for `expected` itself (`None`)."""
+    def others(self, case: KnownCase, field: str | None, start: int) -> Iterator[Any]:
+        """The other values that the dataset has for a field of `expected`, or for `expected` itself (`None`).
+
+        `start` says with which one to begin; it may be any number.
+        """
         own = canonical(case.expected[field] if field is not None else case.expected)
-        values = self._values.get((case.dataset, field), {})
-        return [value for text, value in values.items() if text != own]
+        values = self._values.get((case.dataset, field), [])
+        for step in range(len(values)):
+            text, value = values[(start + step) % len(values)]
+            if text != own:
+                yield value
 
 
-def _values(cases: Iterable[KnownCase]) -> dict[tuple[str, str | None], dict[str, Any]]:
-    """(dataset, field) -> the different values, by their canonical text and in its order."""
+def _values(cases: Iterable[KnownCase]) -> dict[tuple[str, str | None], list[tuple[str, Any]]]:
+    """(dataset, field) -> the different values with their canonical texts, in the order of those."""
     found: dict[tuple[str, str | None], dict[str, Any]] = {}
     for case in cases:
         parts = case.expected.items() if isinstance(case.expected, dict) else [(None, case.expected)]
         for field, value in parts:
             found.setdefault((case.dataset, field), {})[canonical(value)] = value
-    return {place: dict(sorted(values.items())) for place, values in found.items()}
+    return {place: sorted(values.items()) for place, values in found.items()}

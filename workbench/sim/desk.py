@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from workbench.sim.behaviour import Behaviour
 from workbench.sim.faults import Faults
 from workbench.sim.limits import Limits
-from workbench.sim.prompt_cache import PromptCache
+from workbench.sim.prompt_cache import CachePlan, PromptCache
 from workbench.sim.recordings import Recordings
 from workbench.sim.said import Counts, Draft, Problem, Said
 from workbench.sim.tokens import count_tokens
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
     from workbench.sim.asked import Asked
     from workbench.sim.config import Config
-    from workbench.sim.prompt_cache import CachePlan
 
 SETTINGS = {"latency_s", "limits"}
 
@@ -138,6 +137,8 @@ class Desk:
     def say(self, asked: Asked, draft: Draft, plan: CachePlan) -> Said:
         """The finished answer, with its tokens."""
         output = count_tokens(draft.text) + draft.reasoning_tokens
+        if draft.input_tokens is not None:
+            plan = CachePlan()  # Recorded counters and our estimates of prefixes do not add up.
         return Said(
             text=draft.text,
             model=asked.model,

@@ -117,7 +117,7 @@ class StandIn:
         finally:
             connection.close()
         if response.status != 200:
-            raise StandInFailed(f"/sim/{path}: {answer.get('error')}")
+            raise StandInFailed(f"/sim/{path}: {answer['error']['message']}")
         return answer
 
     def close(self) -> None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from workbench.records import sha256
 from workbench.sim.matching import KnownTexts
 from workbench.sim.said import Draft, Problem
 
@@ -77,10 +77,15 @@ class Recordings:
         Raises RecordingsError, with file and line, for what cannot be read or is there twice.
         """
         path = Path(path)
-        text = path.read_text(encoding="utf-8")
+        data = path.read_bytes()
+        try:
+            text = data.decode("utf-8")
+        except UnicodeDecodeError as error:
+            number = data.count(b"\n", 0, error.start) + 1
+            raise RecordingsError(f"{path}:{number}: not UTF-8: {error}") from None
         lines = ((number, line) for number, line in enumerate(text.split("\n"), start=1) if line.strip())
         entries = [(f"{path}:{number}", _entry(line, f"{path}:{number}")) for number, line in lines]
-        return cls(entries, sha256(text))
+        return cls(entries, hashlib.sha256(data).hexdigest())
 
     def find(self, asked: Asked) -> Recorded | None:
         """The recorded reply to this question and repeat: by key, else by model and the longest input it contains."""

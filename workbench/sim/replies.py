@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -13,6 +14,9 @@ if TYPE_CHECKING:
     from workbench.sim.cases import KnownCase, KnownCases
 
 NOT_STATED = "not stated"
+A_FEW = 64
+"""How many other answers of a dataset are looked through for one that is alike."""
+
 YES_OR_NO = {"yes": "no", "no": "yes"}
 
 
@@ -82,25 +86,20 @@ class Answers:
 
     def _other_value(self, name: str) -> Any:
         """A wrong value for one field: one that occurs in the dataset, else a made-up one."""
-        others = self.cases.others(self.case, name)
-        if others:
-            return others[self._number(name) % len(others)]
         value = self.case.expected[name]
-        return value + 1 if isinstance(value, int | float) else f"other {_plain(value)}".strip()
+        made_up = value + 1 if isinstance(value, int | float) else f"other {_plain(value)}".strip()
+        return next(self.cases.others(self.case, name, self._number(name)), made_up)
 
     def _other_text(self, expected: str) -> str:
         """A wrong answer that neither contains the right one nor is part of it, of its kind where there is one."""
         flipped = YES_OR_NO.get(expected.casefold())
         if flipped:
             return flipped
-        others = [_plain(value) for value in self.cases.others(self.case, None)]
-        others = [other for other in others if other and not _overlap(other, expected)]
-        alike = [other for other in others if other.split()[0] == expected.split()[0]] if expected.strip() else []
-        chosen = alike or others
-        if chosen:
-            return chosen[self._number("") % len(chosen)]
+        nearby = islice(self.cases.others(self.case, None, self._number("")), A_FEW)
         made_up = ("something else", "37", "?")
-        return next(text for text in made_up if not _overlap(text, expected))
+        fitting = [text for text in (*map(_plain, nearby), *made_up) if text.strip() and not _overlap(text, expected)]
+        alike = [text for text in fitting if text.split()[:1] == expected.split()[:1]]
+        return (alike or fitting)[0]
 
     def _say(self, value: Any) -> str:
         """`value` in the form that the request wants."""

@@ -23,9 +23,6 @@ if TYPE_CHECKING:
 BEFORE_FIRST = 0.4
 """Share of the latency of a stream that passes before its first event."""
 
-BROKEN = {"application/x-ndjson": b'{"model": "sim\n'}
-BROKEN_EVENT = b'event: content_block_delta\ndata: {"type": "content_bl\n\n'
-
 
 class Sending:
     """The answer to one request. `complete` is true once all of it was sent."""
@@ -105,7 +102,7 @@ class Sending:
             problem = Problem("overloaded", MESSAGES["overloaded"])
             await response.write(self.wire.refuse_midway(problem, self.request_id))
         if kind == "malformed":
-            await response.write(BROKEN.get(self.wire.stream_type, BROKEN_EVENT))
+            await response.write(self.wire.broken_event)
         await response.write_eof()
         self.complete = not breaks
         return response

@@ -23,6 +23,7 @@ from workbench.sim.wire_openai_responses import OpenAIResponses
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
+    from workbench.sim.asked import Asked
     from workbench.sim.config import Config
     from workbench.sim.wire import Wire
 
@@ -58,14 +59,17 @@ class Door(web.Server):
         wire = WIRES.get(request.path) if request.method == "POST" else None
         if wire is not None:
             return await self._model_call(request, wire)
+        vendor = WIRES["/v1/messages" if "anthropic-version" in request.headers else "/v1/responses"]
         try:
             return _json(await self._other(request))
         except KeyError:
-            return _json({"error": f"{request.method} {request.path} does not exist"}, 404)
-        except (ValueError, TypeError) as error:
-            return _json({"error": str(error)}, 400)
+            missing = Problem("not_found", f"{request.method} {request.path} does not exist")
+            status, body = vendor.refuse(missing, self.desk.next_request_id())
         except Problem as problem:
-            return _json(WIRES["/v1/messages"].refuse(problem, self.desk.next_request_id())[1], 400)
+            status, body = vendor.refuse(problem, self.desk.next_request_id())
+        except (AttributeError, TypeError, ValueError) as error:
+            status, body = 400, {"error": {"message": str(error)}}
+        return _json(body, status)
 
     async def _model_call(self, request: web.BaseRequest, wire: Wire) -> web.StreamResponse:
         """One call to a model, counted from its first byte to its last."""
@@ -74,7 +78,7 @@ class Door(web.Server):
         with desk.stats.running():
             try:
                 _check_key(request, wire)
-                asked = wire.read(await _body(request), request.headers)
+                asked = _read(wire, await _body(request), request)
                 with desk.stats.question(asked) as done:
                     response = await sending.answer(asked)
                     done(sending.complete)
@@ -145,6 +149,14 @@ def _check_key(request: web.BaseRequest, wire: Wire) -> None:
         raise Problem("auth", "The API key is wrong.")
 
 
+def _read(wire: Wire, body: dict[str, Any], request: web.BaseRequest) -> Asked:
+    """A body of a shape that no endpoint knows is the caller's mistake, not ours."""
+    try:
+        return wire.read(body, request.headers)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise Problem("bad_request", f"The body cannot be read: {type(error).__name__}: {error}") from error
+
+
 async def _body(request: web.BaseRequest) -> dict[str, Any]:
     try:
         body = json.loads(await request.read())
@@ -159,7 +171,7 @@ async def _body(request: web.BaseRequest) -> dict[str, Any]:
 
 async def _steering(request: web.BaseRequest) -> Any:
     text = await request.read()
-    return json.loads(text) if text else None
+    return json.loads(text) if text else {}
 
 
 def _json(value: Any, status: int = 200) -> web.Response:

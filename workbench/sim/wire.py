@@ -19,11 +19,12 @@ _COMPACT = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
 
 class Wire(Protocol):
-    """One vendor endpoint's format. `stream_type` is the content type of its streams."""
+    """One vendor endpoint's format. `stream_type` is the content type of its streams, `broken_event` one no client can read."""
 
     provider: str
     stream_type: str
     request_id_header: str
+    broken_event: bytes
 
     def read(self, body: Body, headers: Mapping[str, str]) -> Asked:
         """What the body asks; raises Problem for what the live endpoint refuses."""

@@ -49,6 +49,7 @@ class AnthropicMessages:
     provider = "anthropic"
     stream_type = "text/event-stream; charset=utf-8"
     request_id_header = "request-id"
+    broken_event = b'event: content_block_delta\ndata: {"type": "content_block_del\n\n'
 
     def read(self, body: Body, headers: Mapping[str, str]) -> Asked:
         """What the body asks; raises Problem for what the live endpoint refuses."""

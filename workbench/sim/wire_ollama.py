@@ -35,6 +35,7 @@ class OllamaChat:
     provider = "ollama"
     stream_type = "application/x-ndjson"
     request_id_header = "x-request-id"
+    broken_event = b'{"model": "sim\n'
 
     def read(self, body: Body, headers: Mapping[str, str]) -> Asked:
         """What the body asks; raises Problem for what the live endpoint refuses."""

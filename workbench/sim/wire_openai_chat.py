@@ -32,6 +32,7 @@ class OpenAIChat:
     provider = "openai"
     stream_type = "text/event-stream; charset=utf-8"
     request_id_header = "x-request-id"
+    broken_event = b'data: {"id": "chatcmpl-\n\n'
 
     def read(self, body: Body, headers: Mapping[str, str]) -> Asked:
         """What the body asks; raises Problem for what the live endpoint refuses."""

@@ -31,6 +31,7 @@ class OpenAIResponses:
     provider = "openai"
     stream_type = "text/event-stream; charset=utf-8"
     request_id_header = "x-request-id"
+    broken_event = b'event: response.output_text.delta\ndata: {"type": "response.output\n\n'
 
     def read(self, body: Body, headers: Mapping[str, str]) -> Asked:
         """What the body asks; raises Problem for what the live endpoint refuses."""

@@ -1,0 +1,147 @@
+"""Tables as HTML that needs no script, no style sheet and no network.
+
+Everything is escaped here: model output is hostile text. Looks sit in inline styles, because notebooks that were opened
+and not run drop the rest; the colour of text comes from the page, so that dark themes stay readable.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from html import escape
+from io import BytesIO
+from typing import TYPE_CHECKING, Any
+
+from workbench.report.text import HEADINGS, cells, dollars, scale
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from workbench.report.cases import Cases
+    from workbench.report.report import Report
+    from workbench.report.summary import ArmSummary, Leaderboard
+
+SHOWN = 200
+"""Rows that a table shows at most; a report of any size stays small."""
+CELL = 2000
+"""Characters that a cell shows at most."""
+
+_TABLE = "border-collapse:collapse;font-size:13px;text-align:left"
+_TH = "padding:4px 10px;border-bottom:2px solid rgba(128,128,128,.5);text-align:{};white-space:nowrap"
+_TD = "padding:4px 10px;border-bottom:1px solid rgba(128,128,128,.25);text-align:{};vertical-align:top"
+_TEXT = "white-space:pre-wrap;max-width:420px;max-height:180px;overflow:auto"
+_LEFT = 2
+
+
+def leaderboard_html(board: Leaderboard) -> str:
+    """The leaderboard: one row per arm with its interval drawn on a common scale."""
+    low, high = scale(list(board))
+    headings = [*HEADINGS[:3], "", *HEADINGS[3:]]
+    head = "".join(f'<th scope="col" style="{_TH.format(_side(i))}">{escape(h)}</th>' for i, h in enumerate(headings))
+    body = "".join(_leaderboard_row(row, low, high) for row in list(board)[:SHOWN])
+    more = f"<p>and {len(board) - SHOWN} more arms</p>" if len(board) > SHOWN else ""
+    return (f'<table style="{_TABLE}"><caption style="text-align:left;padding:4px 0">{escape(board.caption)}</caption>'
+            f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{more}")  # fmt: skip
+
+
+def _leaderboard_row(row: ArmSummary, low: float, high: float) -> str:
+    texts = cells(row)
+    drawn = [*(escape(text) for text in texts[:3]), _interval(row, low, high), *(escape(text) for text in texts[3:])]
+    return "<tr>" + "".join(f'<td style="{_TD.format(_side(i))}">{one}</td>' for i, one in enumerate(drawn)) + "</tr>"
+
+
+def _interval(row: ArmSummary, low: float, high: float) -> str:
+    """A bar from the lower to the upper limit with a mark at the mean, on the axis of the whole table."""
+    if row.mean is None or row.low is None or row.high is None:
+        return ""
+    left, middle, right = (100 * (min(max(x, low), high) - low) / (high - low) for x in (row.low, row.mean, row.high))
+    parts = [("", left), ("rgba(56,128,200,.55)", middle - left), ("rgba(56,128,200,1)", 1.5),
+             ("rgba(56,128,200,.55)", max(right - middle - 1.5, 0)), ("", 0)]  # fmt: skip
+    spans = "".join(f'<span style="display:inline-block;height:10px;width:{width * 1.4:.1f}px;background-color:'
+                    f'{colour or "transparent"}"></span>' for colour, width in parts if width > 0)  # fmt: skip
+    title = f"{row.mean:.3f}, 95 % interval {row.low:.3f} to {row.high:.3f}"
+    return (f'<div title="{title}" style="width:142px;white-space:nowrap;line-height:10px;'
+            f'background-color:rgba(128,128,128,.15)">{spans}</div>')  # fmt: skip
+
+
+def cases_html(cases: Cases) -> str:
+    """Rows with their inputs, expected value and output, all of it as text."""
+    headings = ("case", "prompt", "model", "score", "why", "input", "expected", "output")
+    rows = [(row["case_id"], f"{row['prompt']}@{row['version']}", row["model"],
+             "" if not cases.metric else str(row["scores"].get(cases.metric)),
+             row["error"] or row["reasons"].get(cases.metric, ""), _as_text(row["inputs"]), _as_text(row["expected"]),
+             row["output"] or "") for row in list(cases)[:SHOWN]]  # fmt: skip
+    return plain_table(headings, rows, cases.title, len(cases))
+
+
+def plain_table(headings: Sequence[str], rows: Sequence[Sequence[str]], caption: str, total: int | None = None) -> str:
+    """A table of texts. `total`: how many rows there are, when more than are shown."""
+    head = "".join(f'<th scope="col" style="{_TH.format("left")}">{escape(h)}</th>' for h in headings)
+    body = "".join(
+        "<tr>" + "".join(f'<td style="{_TD.format("left")}"><div style="{_TEXT}">{escape(_cut(c))}</div></td>' for c in row)
+        + "</tr>" for row in rows[:SHOWN]
+    )  # fmt: skip
+    hidden = (total or len(rows)) - min(len(rows), SHOWN)
+    more = f"<p>and {hidden:,} more</p>" if hidden > 0 else ""
+    return (f'<table style="{_TABLE}"><caption style="text-align:left;padding:4px 0">{escape(caption)}</caption>'
+            f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{more}")  # fmt: skip
+
+
+def report_fragment(report: Report) -> str:
+    """The report as a notebook shows it: the answer first, details folded."""
+    return f"<p><b>{escape(_headline(report))}</b></p>{leaderboard_html(report.leaderboard())}{_folded(report)}"
+
+
+def report_html(report: Report) -> str:
+    """The report as one self-contained page: no script, and no address that a browser would fetch."""
+    from workbench.report.plots import pareto
+
+    board = report.leaderboard()
+    image = BytesIO()
+    pareto(board).savefig(image, format="png", dpi=120)
+    picture = base64.b64encode(image.getvalue()).decode()
+    prompts = "".join(f"<details><summary>{escape(p['ref'])}</summary><pre style='white-space:pre-wrap'>{escape(p['text'])}"
+                      f"</pre></details>" for p in report.plan["prompts"])  # fmt: skip
+    return f"""<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src data:; style-src 'unsafe-inline'">
+<title>{escape(report.run_id)}</title>
+<style>:root{{color-scheme:light dark}}body{{font:15px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:1200px;padding:0 1rem}}
+table{{margin:.5rem 0 1.5rem}}img{{max-width:100%;background:#fff}}.wide{{overflow-x:auto}}</style></head><body>
+<h1>{escape(report.run_id)}</h1><p>{escape(_headline(report))}</p>
+<h2>Leaderboard: {escape(report.metrics[0])}</h2><div class="wide">{leaderboard_html(board)}</div>
+<h2>Quality and cost</h2><img alt="Quality against cost per 1,000 cases; the numbers are in the table above."
+src="data:image/png;base64,{picture}">
+<h2>What went wrong</h2><div class="wide">{_folded(report, opened=True)}</div>
+<h2>Prompts</h2>{prompts}</body></html>
+"""
+
+
+def _folded(report: Report, opened: bool = False) -> str:
+    errors, wrong = report.errors(n=20), report.wrong()
+    parts = [cases_html(part) for part in (errors, wrong) if len(part)]
+    if not parts:
+        return "<p>No failed trial, no wrong answer.</p>"
+    state = " open" if opened else ""
+    return f"<details{state}><summary>{escape(errors.title)}; {escape(wrong.title)}</summary>{''.join(parts)}</details>"
+
+
+def _headline(report: Report) -> str:
+    totals = report.totals()
+    text = (f"{totals['done']:,} of {totals['trials']:,} trials, {report.state}; {totals['hits']:,} from the cache, "
+            f"{totals['errors']:,} failed; {dollars(totals['spent_usd'])} spent")  # fmt: skip
+    return f"{text}. {report.message}" if report.message else text
+
+
+def _side(column: int) -> str:
+    return "left" if column < _LEFT else "right"
+
+
+def _as_text(value: Any) -> str:
+    if isinstance(value, dict) and len(value) == 1 and isinstance(next(iter(value.values())), str):
+        return str(next(iter(value.values())))
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, indent=1)
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= CELL else f"{text[:CELL]} … and {len(text) - CELL:,} more characters"

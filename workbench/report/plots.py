@@ -1,0 +1,63 @@
+"""Plots as matplotlib Figures, made with the object interface: pyplot's global state breaks in notebooks' threads."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from workbench.report.summary import ArmSummary, Leaderboard
+
+MARKERS = "osD^vPX*"
+
+
+def pareto(board: Leaderboard) -> Figure:
+    """Quality against cost per 1,000 cases: an arm a point with its interval, colour by model, marker by prompt. A line
+    joins the arms that no other arm beats in both. Arms without a score or a price are named below the axes."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(9, 5), layout="constrained")
+    axes = figure.subplots()
+    shown = [row for row in board if row.mean is not None and row.cost_per_1000_usd is not None]
+    left_out = [row.arm for row in board if row not in shown]
+    models, prompts = (list(dict.fromkeys(names)) for names in ([r.model for r in shown], [r.prompt for r in shown]))
+    free = any(row.cost_per_1000_usd == 0 for row in shown)
+    axes.set_xscale("symlog" if free else "log", **({"linthresh": _smallest(shown)} if free else {}))
+    for row in shown:
+        assert row.mean is not None and row.low is not None and row.high is not None
+        axes.errorbar(
+            row.cost_per_1000_usd or 0.0, row.mean, yerr=[[row.mean - row.low], [row.high - row.mean]],
+            fmt=MARKERS[prompts.index(row.prompt) % len(MARKERS)], color=f"C{models.index(row.model) % 10}",
+            markersize=7, capsize=2, elinewidth=1, alpha=0.85,
+        )  # fmt: skip
+    front = _front(shown)
+    axes.plot([r.cost_per_1000_usd or 0.0 for r in front], [r.mean or 0.0 for r in front], color="0.6", lw=1, zorder=0)
+    axes.set_xlabel("US dollars per 1,000 cases (list price)")
+    axes.set_ylabel(f"mean {shown[0].metric}, 95 % interval" if shown else "mean")
+    axes.grid(alpha=0.25)
+    simulated = any(row.source == "simulated" for row in shown)
+    axes.set_title("Quality and cost" + (" (simulated: declared, not measured)" if simulated else ""), loc="left")
+    for prompt in prompts:
+        axes.plot([], [], MARKERS[prompts.index(prompt) % len(MARKERS)], color="0.4", label=prompt)
+    for model in models:
+        axes.plot([], [], "-", lw=4, color=f"C{models.index(model) % 10}", label=model)
+    if shown:
+        figure.legend(loc="outside right upper", fontsize=8, frameon=False)
+    if left_out:
+        figure.text(0.01, 0.0, f"Not shown (no score or unknown price): {', '.join(left_out)}", fontsize=8)
+    return figure
+
+
+def _front(rows: list[ArmSummary]) -> list[ArmSummary]:
+    """The arms for which nothing is both cheaper and better, from cheap to dear."""
+    front: list[ArmSummary] = []
+    for row in sorted(rows, key=lambda r: (r.cost_per_1000_usd or 0.0, -(r.mean or 0.0))):
+        if not front or (row.mean or 0.0) > (front[-1].mean or 0.0):
+            front.append(row)
+    return front
+
+
+def _smallest(rows: list[ArmSummary]) -> float:
+    """The cheapest paid arm: left of it the axis is linear down to 0."""
+    return min((r.cost_per_1000_usd for r in rows if r.cost_per_1000_usd), default=1.0)
