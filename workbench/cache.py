@@ -100,6 +100,15 @@ class Cache:
         count, size = connection.execute("SELECT COUNT(*), COALESCE(SUM(LENGTH(value)), 0) FROM Cache").fetchone()
         return count, size
 
+    def export(self, path: Path) -> int:
+        """Write every reply as a recording: JSONL of model, input, output, usage, and the key and repeat by which a
+        stand-in server matches it exactly. Returns how many. Raises OSError."""
+        count = 0
+        with path.open("w", encoding="utf-8") as file:
+            for count, entry in enumerate(self.entries(), 1):
+                file.write(json.dumps(_recording(entry), ensure_ascii=False) + "\n")
+        return count
+
     def nearest(self, request: Request) -> tuple[Entry, list[str]] | None:
         """The stored entry that differs from `request` in the fewest fields, and what differs, field by field."""
         wanted = json.loads(request.identity())
@@ -251,6 +260,19 @@ def _decode(key: str, text: object) -> Entry | None:
     except (ValueError, TypeError, KeyError):
         return None
     return Entry(key, identity, reply)
+
+
+def _recording(entry: Entry) -> dict[str, Any]:
+    identity = json.loads(entry.identity)
+    content = {name: value for name, value in identity.items() if name not in ("origin", "repeat", "schema")}
+    texts = {True: [], False: []}  # type: dict[bool, list[str]]
+    for role, text in identity["messages"]:
+        texts[role == "system"].append(text)
+    return {
+        "model": identity["model"], "input": "\n\n".join(texts[False]), "system": "\n\n".join(texts[True]),
+        "output": entry.reply.text, "key": sha256(canonical(content)), "repeat": identity["repeat"],
+        "usage": asdict(entry.reply.usage), "latency_ms": entry.reply.latency_s * 1000,
+    }  # fmt: skip
 
 
 def _differences(wanted: dict[str, Any], stored: dict[str, Any]) -> list[tuple[str, str]]:

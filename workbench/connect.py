@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
+    from workbench.sim.config import Config
+
 KEYS = {"anthropic": "ANTHROPIC_API_KEY", "openai": "OPENAI_API_KEY", "ollama": "OLLAMA_API_KEY"}
 URLS = {"anthropic": "ANTHROPIC_BASE_URL", "openai": "OPENAI_BASE_URL", "ollama": "OLLAMA_HOST"}
 PATHS = {"anthropic": "", "openai": "/v1", "ollama": ""}
@@ -111,6 +113,17 @@ def at(addresses: Mapping[str, str], *, replay: bool = False) -> Answering:
                         missing=missing, title=f"{where} answers.")  # fmt: skip
     use(session)
     return session
+
+
+def stand_in_config(recordings: str | Path | None, behaviour: str | Path | None, seed: int, latency_s: float | None,
+                    port: int) -> Config:  # fmt: skip
+    """What `workbench sim` serves: every named dataset's cases, or the recordings. Raises UsageError."""
+    known = [case for one in _named_datasets() for case in known_cases(one.name, one.cases)]
+    try:
+        server = StandIn(known, behaviour=behaviour, seed=seed, recordings=recordings, latency_s=latency_s, port=port)
+    except (OSError, ValueError) as error:
+        raise UsageError(f"sim: {error}") from None
+    return server.config
 
 
 def default() -> Session:

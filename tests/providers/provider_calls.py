@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from workbench.providers import Connection, open_provider
 from workbench.records import Message, Reply, Request
 
@@ -70,9 +72,7 @@ async def streamed(connection: Connection, request: Request) -> tuple[list[str],
 
 async def failure(call: Any, kind: type[CallError]) -> CallError:
     """The error of a call that must fail this way, and no other."""
-    try:
+    with pytest.raises(kind) as caught:
         await call
-    except kind as error:
-        assert type(error) is kind
-        return error
-    raise AssertionError(f"no {kind.__name__} came")
+    assert caught.type is kind
+    return caught.value

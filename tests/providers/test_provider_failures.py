@@ -49,6 +49,7 @@ def body_of(via: Via, message: str, kind: str = "", code: str = "") -> dict[str,
 
 
 STATUSES = [
+    (308, RequestRefused),
     (400, RequestRefused),
     (401, KeyRefused),
     (402, QuotaReached),
@@ -70,7 +71,7 @@ STATUSES = [
 @every
 @either_way
 def test_statuses(via: Via, ask: Callable[..., Any]) -> None:
-    """Each HTTP status has its class; the error carries status, request id and the vendor's words, and is asked once."""
+    """Each HTTP status has its class; the error has status, request id and the vendor's words; nobody asks twice."""
 
     async def law() -> None:
         for status, kind in STATUSES:
@@ -79,8 +80,10 @@ def test_statuses(via: Via, ask: Callable[..., Any]) -> None:
                 error = await failure(ask(via.connection(server.url), via.request()), kind)
                 assert len(server.sent) == 1
             assert (error.status, error.request_id, error.retry_after_s) == (status, "req_7", None)
-            assert f"{via.provider}:{via.model}" in str(error) and "the vendor's words" in str(error)
-            assert error.retryable is kind.retryable and error.maybe_charged is kind.maybe_charged
+            assert f"{via.provider}:{via.model}" in str(error)
+            assert "the vendor's words" in str(error)
+            assert error.retryable is kind.retryable
+            assert error.maybe_charged is kind.maybe_charged
 
     asyncio.run(law())
 
@@ -113,7 +116,8 @@ def test_retry_after_reaches_the_caller(via: Via) -> None:
     """What the server asks to wait is in the error, in seconds, and nobody waits here."""
 
     async def law() -> None:
-        respond = saying(body_of(via, "slow down"), status=429, headers={"retry-after": "17", "retry-after-ms": "16500"})
+        headers = {"retry-after": "17", "retry-after-ms": "16500"}
+        respond = saying(body_of(via, "slow down"), status=429, headers=headers)
         async with VendorServer(respond) as server:
             error = await failure(complete(via.connection(server.url), via.request()), RateLimited)
         assert error.retry_after_s == 16.5
@@ -147,7 +151,8 @@ def test_retry_after_date() -> None:
     import time
 
     found = retry_after({"retry-after": formatdate(time.time() + 60, usegmt=True)})
-    assert found is not None and 50 < found <= 60
+    assert found is not None
+    assert 50 < found <= 60
 
 
 @every
@@ -179,14 +184,18 @@ def test_three_broken_connections(via: Via, ask: Callable[..., Any]) -> None:
 
     async def law() -> None:
         error = await failure(ask(via.connection(_closed_port()), via.request()), ConnectionRefused)
-        assert error.retryable and not error.maybe_charged and "nothing was charged" in str(error)
+        assert error.retryable
+        assert not error.maybe_charged
+        assert "nothing was charged" in str(error)
         for respond in (dropped, reset, short):
             async with VendorServer(respond) as server:
                 error = await failure(ask(via.connection(server.url), via.request()), ConnectionLost)
-            assert error.retryable and error.maybe_charged
+            assert error.retryable
+            assert error.maybe_charged
         async with VendorServer(silent) as server:
             error = await failure(ask(via.connection(server.url, timeout_s=0.2), via.request()), TimedOut)
-        assert error.retryable and error.maybe_charged
+        assert error.retryable
+        assert error.maybe_charged
 
     asyncio.run(law())
 
@@ -228,7 +237,8 @@ def test_key_stays_secret(via: Via, ask: Callable[..., Any]) -> None:
                 shown = [str(error), repr(error), *traceback.format_exception(error)]
             assert server.sent[0].headers["authorization"] == f"Bearer {KEY}"
         assert not any(KEY in text for text in shown)
-        assert "[key]" in shown[0] and "Check the key" in shown[0]
+        assert "[key]" in shown[0]
+        assert "Check the key" in shown[0]
 
     asyncio.run(law())
 
@@ -241,7 +251,8 @@ def test_text_that_is_no_unicode(via: Via) -> None:
         async with VendorServer() as server:
             request = via.request("half of a pair: \ud83d")
             error = await failure(complete(via.connection(server.url), request), RequestRefused)
-            assert not server.sent and not error.maybe_charged
+            assert not server.sent
+            assert not error.maybe_charged
 
     asyncio.run(law())
 
@@ -264,12 +275,16 @@ def test_every_error_has_a_sentence() -> None:
     asked = Asked("openai:gpt-6-luna", "ollama")
     for kind in _bases():
         text = str(asked.failure(kind, "ollama " + "word \n" * 1000))
-        assert text.startswith("openai:gpt-6-luna ") and text.endswith(".") and "ollama" in text
-        assert len(text) < 500 and "\n" not in text
+        assert text.startswith("openai:gpt-6-luna ")
+        assert text.endswith(".")
+        assert "ollama" in text
+        assert len(text) < 500
+        assert "\n" not in text
     assert set(_bases()) == set(CallError.__subclasses__())
 
 
 def test_replace_keeps_connection_quiet() -> None:
     """A connection's repr has no key, also after `replace`."""
     connection = claude.connection("http://127.0.0.1:1")
-    assert KEY not in repr(replace(connection, timeout_s=1.0)) and KEY not in str(connection)
+    assert KEY not in repr(replace(connection, timeout_s=1.0))
+    assert KEY not in str(connection)

@@ -56,7 +56,7 @@ async def both(via: Via, server: VendorServer) -> tuple[Reply, list[str], Reply]
 
 @every
 def test_reply(via: Via) -> None:
-    """Whole or streamed, a reply has the same text without thinking, the same normalised usage, and says who served it."""
+    """Whole or streamed, a reply has the same text without thinking, the same usage, and says who served it."""
 
     async def law() -> None:
         async with VendorServer() as server:
@@ -66,7 +66,8 @@ def test_reply(via: Via) -> None:
         small = Usage(input_tokens=vendor_answers.WHOLE_INPUT, output_tokens=vendor_answers.OUTPUT)
         assert whole.usage == reply.usage == (small if via.provider == "ollama" else FULL)
         assert whole.ttft_s is None
-        assert reply.ttft_s is not None and 0 < reply.ttft_s <= reply.latency_s
+        assert reply.ttft_s is not None
+        assert 0 < reply.ttft_s <= reply.latency_s
         constant = {"latency_s": 0.0, "ttft_s": None}
         assert replace(whole, **constant) == replace(reply, **constant)  # type: ignore[arg-type]
         assert (whole.stop_reason, whole.served_by, whole.request_id) == ("end", "served-model", "req_1")
@@ -184,7 +185,8 @@ def test_cut_streams(via: Via) -> None:
         for kept in range(len(events) - (3 if via.endpoint == "chat_completions" else 1)):
             async with VendorServer(saying(None, events[:kept])) as server:
                 error = await failure(streamed(via.connection(server.url), via.request()), ConnectionLost)
-            assert error.retryable and error.maybe_charged
+            assert error.retryable
+            assert error.maybe_charged
 
     asyncio.run(law())
 
@@ -263,7 +265,9 @@ def test_unreadable_answers(via: Via, body: bytes) -> None:
     async def law() -> None:
         async with VendorServer(saying(body, headers={"x-request-id": "req_9"})) as server:
             error = await failure(complete(via.connection(server.url), via.request()), MalformedReply)
-        assert error.maybe_charged and not error.retryable and error.request_id == "req_9"
+        assert error.maybe_charged
+        assert not error.retryable
+        assert error.request_id == "req_9"
 
     asyncio.run(law())
 
@@ -363,5 +367,6 @@ def test_bad_connections(connection: Connection, words: str) -> None:
     """A connection that cannot work is refused before anything is sent, with the cure and without the key."""
     with pytest.raises(SettingsError, match=words) as caught:
         open_provider(connection)
-    assert KEY not in str(caught.value) and KEY not in repr(connection)
+    assert KEY not in str(caught.value)
+    assert KEY not in repr(connection)
     assert set(PROVIDERS) == {"anthropic", "openai", "ollama"}

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from workbench.client import Session
-    from workbench.records import Request, Row, Usage
+    from workbench.records import Case, Request, Row, Usage
     from workbench.report import Report
     from workbench.scorers import Scorer
     from workbench.scorers.base import Function
@@ -90,16 +90,21 @@ class Experiment:
         return await self.start(budget_usd=budget_usd, concurrency=concurrency, sample=sample, seed=seed, split=split,
                                 cache=cache, on_row=on_row)  # fmt: skip
 
+    def requests(self, case: Case, repeat: int = 0) -> Iterator[tuple[Arm, Request]]:
+        """What each arm would ask about a case; nothing is sent."""
+        for arm in self._arms(current()):
+            yield arm, arm.request(case, repeat)
+
+    def _arms(self, session: Session) -> tuple[Arm, ...]:
+        models = self._resolve_models(session)
+        return tuple(Arm(prompt, model, session.origin(model.provider).name) for prompt in self.prompts for model in models)
+
     def _design(self, session: Session, sample: int | None, split: str | None, seed: int) -> Design:
         chosen = split or ("dev" if self.dataset.from_workspace else "all")
         cases = self.dataset.split(chosen)
         cases = cases.sample(sample, seed) if sample is not None else cases
-        arms = tuple(
-            Arm(prompt, model, session.origin(model.provider).name)
-            for prompt in self.prompts for model in self._resolve_models(session)
-        )  # fmt: skip
         return Design(
-            name=self.name, arms=arms, cases=tuple(cases.shuffled(seed)), scorers=self.scorers, repeats=self.repeats,
+            name=self.name, arms=self._arms(session), cases=tuple(cases.shuffled(seed)), scorers=self.scorers, repeats=self.repeats,
             dataset=self.dataset.name, dataset_sha=self.dataset.sha, split=chosen, sample=sample, seed=seed,
             notes=self._notes,
         )  # fmt: skip

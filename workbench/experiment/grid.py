@@ -42,7 +42,8 @@ class Arm:
         )
 
     def __str__(self) -> str:
-        return f"{self.prompt.ref} × {self.model.provider}:{self.model.tier or self.model.id}"
+        named = self.model.label if self.model.stand_in else f"{self.model.provider}:{self.model.tier or self.model.id}"
+        return f"{self.prompt.ref} × {named}"
 
 
 @dataclass(frozen=True, slots=True)

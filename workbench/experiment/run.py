@@ -213,11 +213,11 @@ class Run:
             return Row(**about, error=f"{trial}: {error}", error_type="NotRecorded")
         except CallError as error:
             return Row(**about, error=str(error), error_type=type(error).__name__, attempts=error.attempts,
-                       request_id=error.request_id)  # fmt: skip
+                       request_id=error.request_id, spent_usd=None if error.maybe_charged else 0.0)  # fmt: skip
         except Exception as error:  # noqa: BLE001  # a fault of ours or of an SDK must not end a long run
             return Row(**about, error=f"{type(error).__name__}: {error}", error_type=type(error).__name__)
         scores, reasons = await self._score(trial, reply)
-        return Row(**about, **_answered(reply), scores=scores, reasons=reasons)
+        return Row(**(about | _answered(reply)), scores=scores, reasons=reasons)
 
     async def _score(self, trial: Trial, reply: Reply) -> tuple[dict[str, Any], dict[str, str]]:
         scores: dict[str, Any] = {}
@@ -231,8 +231,10 @@ class Run:
         return scores, reasons
 
     def _constants(self, arm: Arm) -> dict[str, Any]:
-        """What every row of an arm says alike."""
+        """What every row of an arm says alike, and what a failed one says of who was asked."""
+        asked = self._session.origin(arm.model.provider)
         return {
+            "source": "recorded" if asked.recorded else "simulated" if asked.stand_in else "live", "served_by": "",
             "run_id": self.id, "prompt": arm.prompt.name, "version": arm.prompt.version, "prompt_sha": arm.prompt.sha,
             "provider": arm.model.provider, "model": arm.model.label, "tier": arm.model.tier, "origin": arm.origin,
         }  # fmt: skip

@@ -1,7 +1,8 @@
 """Adapters over the vendors' own SDKs: a `Request` goes in, a `Reply` comes out, or a `CallError`.
 
-One file per SDK, and nothing above this package knows how a vendor spells a parameter, counts tokens or fails. An adapter
-sends once: retries, budget, cache and prices belong to the caller. It holds one SDK client, so it lives in one event loop.
+One file per SDK, and nothing above this package knows how a vendor spells a parameter, counts tokens or fails. An
+adapter sends once: retries, budget, cache and prices belong to the caller. It holds one SDK client, so it lives in one
+event loop.
 """
 
 from __future__ import annotations

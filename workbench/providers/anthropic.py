@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, cast
 
 from workbench.providers.exchange import Exchange, as_list, asked_params, count
+from workbench.providers.pool import pool_settings
 from workbench.records import Reply, Usage
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ MAX_TOKENS = 4096
 """The API wants a limit; this one is sent when the request names none."""
 
 LONGEST_UNSTREAMED = 21_333
-"""More tokens may take over ten minutes, and the vendor wants those answers streamed (anthropic SDK 2.12, `_base_client`)."""
+"""More tokens may take over ten minutes, and the vendor wants those answers streamed (SDK 2.12, `_base_client`)."""
 
 STOPS = {"end_turn": "end"}
 
@@ -36,12 +37,7 @@ class Anthropic:
         import anthropic
         import httpx2
 
-        pool = anthropic.DefaultAioHttpClient if connection.transport == "aiohttp" else anthropic.DefaultAsyncHttpxClient
-        limits = httpx2.Limits(
-            max_connections=connection.concurrency,
-            max_keepalive_connections=connection.concurrency,
-            keepalive_expiry=30.0,
-        )
+        client = anthropic.DefaultAioHttpClient if connection.transport == "aiohttp" else httpx2.AsyncClient
         self._connection = connection
         self._response = httpx2.Response
         self._events = anthropic.AsyncStream[object]
@@ -51,7 +47,7 @@ class Anthropic:
             max_retries=0,
             timeout=connection.timeout_s,
             open_telemetry=False,
-            http_client=pool(limits=limits, trust_env=not connection.stand_in),
+            http_client=client(**pool_settings(connection, httpx2)),
         )
         self._client._custom_headers = {}  # ANTHROPIC_CUSTOM_HEADERS could change the key or the API version
 

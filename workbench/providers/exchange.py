@@ -133,7 +133,9 @@ def asked_params(request: Request, known: Mapping[str, frozenset[str]]) -> dict[
     for name in params:
         if name not in known[request.endpoint]:
             there = ", ".join(sorted(known[request.endpoint]))
-            raise RequestRefused(f"{who} has no parameter {name!r} at {request.endpoint}; remove it. It knows: {there}.")
+            raise RequestRefused(
+                f"{who} has no parameter {name!r} at {request.endpoint}; remove it. It knows: {there}."
+            )
     return params
 
 

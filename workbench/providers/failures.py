@@ -47,7 +47,7 @@ STATUS: dict[int, type[CallError]] = {
     503: Overloaded,
     529: Overloaded,
 }
-"""HTTP statuses; any other below 500 is a refused request, any other from 500 on a failed server."""
+"""HTTP statuses; any other from 300 is a refused request (nobody follows redirects), from 500 a failed server."""
 
 WORDS: dict[str, type[CallError]] = {
     "enforced_spend_limit_reached": QuotaReached,
@@ -69,6 +69,7 @@ WORDS: dict[str, type[CallError]] = {
     "rate_limit_exceeded": RateLimited,
     "overloaded_error": Overloaded,
     "server_is_overloaded": Overloaded,
+    "server_overloaded": Overloaded,
     "slow_down": Overloaded,
     "api_error": ServerFailed,
     "server_error": ServerFailed,
@@ -206,13 +207,11 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
         return None
 
 
-def _from_status(
-    error: BaseException, status: int, asked: Asked, headers: Mapping[str, str] | None
-) -> CallError:
+def _from_status(error: BaseException, status: int, asked: Asked, headers: Mapping[str, str] | None) -> CallError:
     response = getattr(error, "response", None)
     headers = headers if response is None else response.headers
     body = getattr(error, "body", None) or getattr(error, "error", None) or str(error)
-    if status < 400:  # anthropic says 200 and ollama -1 when a stream breaks off with an error
+    if status < 300:  # anthropic says 200 and ollama -1 when a stream breaks off with an error
         return in_body(body, asked, headers)
     return asked.failure(
         _kind(status, body),

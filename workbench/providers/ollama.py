@@ -6,6 +6,7 @@ from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, cast
 
 from workbench.providers.exchange import Exchange, as_list, asked_params, count
+from workbench.providers.pool import pool_settings
 from workbench.records import Reply, Usage
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ URL = "http://127.0.0.1:11434"
 PATH = "/api/chat"
 KNOWN = {"chat": frozenset({"max_tokens", "effort", "temperature", "top_p", "top_k", "seed", "stop"})}
 STOPS = {"stop": "end", "length": "max_tokens"}
-OPTIONS = {"max_tokens": "num_predict", "temperature": "temperature", "top_p": "top_p", "top_k": "top_k", "seed": "seed"}
+OPTIONS = {"max_tokens": "num_predict"} | {name: name for name in ("temperature", "top_p", "top_k", "seed")}
 """Our names, and Ollama's."""
 
 EXCHANGE = "workbench.exchange"
@@ -34,19 +35,12 @@ class Ollama:
         import httpx
         import ollama
 
-        limits = httpx.Limits(
-            max_connections=connection.concurrency,
-            max_keepalive_connections=connection.concurrency,  # httpx keeps 20 and opens the others anew each time
-            keepalive_expiry=30.0,
-        )
         self._connection = connection
         self._client = ollama.AsyncClient(
             host=connection.base_url or URL,
-            timeout=connection.timeout_s,  # the SDK's own waits for ever
             headers={"authorization": f"Bearer {connection.api_key}"} if connection.api_key else None,
-            limits=limits,
-            trust_env=not connection.stand_in,
             event_hooks={"response": [_note_headers]},
+            **pool_settings(connection, httpx),
         )
         if not connection.api_key:
             self._client._client.headers.pop("authorization", None)  # OLLAMA_API_KEY is not ours to send

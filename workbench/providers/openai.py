@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from workbench.providers.exchange import Answer, Exchange, as_list, asked_params, count
+from workbench.providers.pool import pool_settings
 from workbench.records import Reply, Usage
 
 if TYPE_CHECKING:
@@ -39,12 +40,7 @@ class OpenAI:
         import httpx2
         import openai
 
-        pool = openai.DefaultAioHttpClient if connection.transport == "aiohttp" else openai.DefaultAsyncHttpxClient
-        limits = httpx2.Limits(
-            max_connections=connection.concurrency,
-            max_keepalive_connections=connection.concurrency,
-            keepalive_expiry=30.0,
-        )
+        client = openai.DefaultAioHttpClient if connection.transport == "aiohttp" else httpx2.AsyncClient
         self._connection = connection
         self._response = httpx2.Response
         self._events = openai.AsyncStream[object]
@@ -53,7 +49,7 @@ class OpenAI:
             base_url=connection.base_url or URL,
             max_retries=0,
             timeout=connection.timeout_s,
-            http_client=pool(limits=limits, trust_env=not connection.stand_in),
+            http_client=client(**pool_settings(connection, httpx2)),
         )
         # OPENAI_ORG_ID, OPENAI_PROJECT_ID and OPENAI_CUSTOM_HEADERS could change who is billed, or the key.
         self._client.organization = self._client.project = None

@@ -12,7 +12,7 @@ from html import escape
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
-from workbench.report.text import HEADINGS, cells, dollars, scale
+from workbench.report.text import HEADINGS, cells, scale, spent
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -129,7 +129,7 @@ def _folded(report: Report, opened: bool = False) -> str:
 def _headline(report: Report) -> str:
     totals = report.totals()
     text = (f"{totals['done']:,} of {totals['trials']:,} trials, {report.state}; {totals['hits']:,} from the cache, "
-            f"{totals['errors']:,} failed; {dollars(totals['spent_usd'])} spent")  # fmt: skip
+            f"{totals['errors']:,} failed; {spent(totals['spent_usd'], totals['unknown_spent'])} spent{report.paid_to()}")  # fmt: skip
     return f"{text}. {report.message}" if report.message else text
 
 

@@ -110,6 +110,10 @@ class Report:
             said.append(f"{self.done} of {self.plan['trials']} planned trials were run.")
         return " ".join(said)
 
+    def paid_to(self) -> str:
+        """A reminder that list prices of simulated calls were paid to nobody."""
+        return " at list price, paid to nobody" if DECLARED in self.caption() else ""
+
     def wrong(self, metric: str | None = None, n: int = 20, *, prompt: Prompt | str | None = None,
               model: str | None = None) -> Cases:  # fmt: skip
         """The `n` rows with the lowest scores (the highest where lower is better), with inputs, expected and output."""
@@ -143,14 +147,13 @@ class Report:
         """Sums over the run: trials, done, errors, hits, US dollars at list price (None: some unknown) and spent."""
         board = self.leaderboard()
         costs = [row.cost_usd for row in board]
-        known = [cost for cost in costs if cost is not None]
         return {
             "trials": self.plan["trials"],
             "done": self.done,
             "errors": sum(row.errors for row in board),
             "hits": sum(row.hits for row in board),
-            "cost_usd": sum(known) if len(known) == len(costs) else None,
-            "spent_usd": sum(row.spent_usd for row in board),
+            "cost_usd": None if None in costs else _known_sum(costs),
+            "spent_usd": _known_sum([row.spent_usd for row in board]),
             "unknown_spent": sum(row.unknown_spent for row in board),
         }
 
@@ -249,3 +252,9 @@ class Report:
         from workbench.report.html import report_fragment
 
         return report_fragment(self)
+
+
+def _known_sum(values: list[float | None]) -> float | None:
+    """The sum of what is known; None when nothing is."""
+    known = [value for value in values if value is not None]
+    return sum(known) if known or not values else None

@@ -22,8 +22,8 @@ class ArmSummary:
 
     `mean`, `low`, `high`: mean of `metric` over cases with its 95 % interval (None without a score); `correct`: number
     of right answers of a metric that is right or wrong. `cost_per_1000_usd`: list price of 1,000 cases, `cost_usd` of
-    all, None where any price is unknown; `spent_usd`: what was paid, hits excepted; `unknown_spent`: trials whose cost
-    nobody knows. Latencies in seconds. `tag`: set in a leaderboard by tag.
+    all, None where any price is unknown; `spent_usd`: what was paid, hits excepted, None where nothing of it is known;
+    `unknown_spent`: trials whose cost nobody knows, left out of `spent_usd`. Latencies in seconds. `tag`: set in a leaderboard by tag.
     """
 
     prompt: str
@@ -41,7 +41,7 @@ class ArmSummary:
     correct: int | None
     cost_per_1000_usd: float | None
     cost_usd: float | None
-    spent_usd: float
+    spent_usd: float | None
     unknown_spent: int
     p50_s: float | None
     p95_s: float | None
@@ -164,7 +164,8 @@ def summarise(one: Tally, metric: str, prompt: str, planned: int, bounds: tuple[
         high=interval.high if interval else None, n=len(one.slots), n_scored=int((~np.isnan(column)).sum()),
         planned=planned, correct=int(np.nansum(column)) if binary and interval else None,
         cost_per_1000_usd=None if total is None else total / int(answered.sum()) * 1000, cost_usd=total,
-        spent_usd=one.spent_usd, unknown_spent=one.unknown_spent,
+        spent_usd=None if one.unknown_spent and not one.spent_usd else one.spent_usd,
+        unknown_spent=one.unknown_spent,
         p50_s=float(np.quantile(latency, 0.5)) if len(latency) else None,
         p95_s=float(np.quantile(latency, 0.95)) if len(latency) else None,
         truncated=one.counted(TRUNCATED), refused=one.counted(REFUSED), errors=one.counted(ERROR),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -10,7 +11,7 @@ if TYPE_CHECKING:
     from workbench.report.summary import ArmSummary, Leaderboard
 
 BAR = 24
-HEADINGS = ("prompt", "model", "quality", "95 % interval", "scored", "$ / 1,000 cases", "spent", "p50", "p95", "truncated",
+HEADINGS = ("prompt", "model", "quality", "95 % interval", "scored", "$ / 1,000 cases", "spent", "p50", "p95", "cut off",
             "errors")  # fmt: skip
 
 
@@ -33,6 +34,11 @@ def dollars(value: float | None) -> str:
     return f"${value:,.2f}" if value >= 1 else f"${value:.4f}"
 
 
+def spent(value: float | None, unknown: int) -> str:
+    """Money paid, with the number of trials whose cost nobody knows."""
+    return dollars(value) + (f" + {unknown} unknown" if unknown and value is not None else "")
+
+
 def seconds(value: float | None) -> str:
     """A duration."""
     if value is None:
@@ -48,21 +54,21 @@ def scored(row: ArmSummary) -> str:
 
 def cells(row: ArmSummary) -> tuple[str, ...]:
     """One leaderboard row as texts under `HEADINGS`."""
-    spent = dollars(row.spent_usd) + (f" + {row.unknown_spent} unknown" if row.unknown_spent else "")
     return (row.prompt + (f" [{row.tag}]" if row.tag else ""), row.model, quality(row.mean), interval(row), scored(row),
-            dollars(row.cost_per_1000_usd), spent, seconds(row.p50_s), seconds(row.p95_s), str(row.truncated or "–"),
+            dollars(row.cost_per_1000_usd), spent(row.spent_usd, row.unknown_spent), seconds(row.p50_s), seconds(row.p95_s), str(row.truncated or "–"),
             str(row.errors or "–"))  # fmt: skip
 
 
-def leaderboard_text(board: Leaderboard) -> str:
-    """The leaderboard for a terminal: a bar shows each interval on a common scale."""
+def leaderboard_text(board: Leaderboard, width: int | None = None) -> str:
+    """The leaderboard as text: a bar shows each interval on a common scale, where `width` characters have room for it."""
     rows = [cells(row) for row in board]
     low, high = scale(list(board))
     bars = ["", *(bar(row, low, high) for row in board)]
     lines = table([HEADINGS, *rows], left=2)
-    head = [board.caption] if board.caption else []
-    with_bars = [f"{line}  {bar_text}".rstrip() for line, bar_text in zip(lines, bars, strict=True)]
-    return "\n".join([*head, "", *with_bars]).strip("\n")
+    head = [textwrap.fill(board.caption, min(width or 120, 120))] if board.caption else []
+    if width is None or max(map(len, lines)) + BAR + 4 <= width:
+        lines = [f"{line}  {bar_text}".rstrip() for line, bar_text in zip(lines, bars, strict=True)]
+    return "\n".join([*head, "", *lines]).strip("\n")
 
 
 def table(rows: Sequence[Sequence[str]], left: int = 1) -> list[str]:

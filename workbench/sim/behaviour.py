@@ -1,9 +1,11 @@
 """The simulated models: what they answer, how likely every other answer was, and how long they take.
 
-A case has a difficulty d ~ N(0,1) that all arms share; a request and its repeat add noise e ~ N(0,1). With p the declared
-probability of a right answer and r the declared share of the difficulty, an answer is right iff
+A case has a difficulty d ~ N(0,1) that all arms share; a request and its repeat add noise e ~ N(0,1). With p the
+declared probability of a right answer and r the declared share of the difficulty, an answer is right iff
 
-    inverse_Phi(p) > sqrt(r) * d + sqrt(1 - r) * e          so    P(right | d) = Phi((inverse_Phi(p) - sqrt(r) d) / sqrt(1 - r))
+    inverse_Phi(p) > sqrt(r) * d + sqrt(1 - r) * e
+
+so that P(right | d) = Phi((inverse_Phi(p) - sqrt(r) * d) / sqrt(1 - r))
 
 (a probit model with a shared factor, as in item response theory; averaged over d it is p). Every draw is read from a
 SHA-256, so an answer is a function of seed, request and repeat: never of order, time or concurrency.

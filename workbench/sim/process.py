@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from contextlib import suppress
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Self
@@ -81,12 +82,11 @@ class StandIn:
         return self.url
 
     def _shake_hands(self, process: subprocess.Popen[bytes]) -> str:
-        assert process.stdin is not None and process.stdout is not None
-        try:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        with suppress(BrokenPipeError):  # It died already; the missing answer tells.
             process.stdin.write(self.config.to_json().encode() + b"\n")
             process.stdin.flush()
-        except BrokenPipeError:
-            pass  # It died already; the missing answer tells.
         line = process.stdout.readline()
         if not line:
             process.wait()
@@ -143,10 +143,8 @@ class StandIn:
 def _end(process: subprocess.Popen[bytes]) -> None:
     """Close its stdin, which it takes as the end; insist if it does not."""
     if process.stdin is not None:
-        try:
+        with suppress(BrokenPipeError):  # It has died already.
             process.stdin.close()
-        except BrokenPipeError:
-            pass  # It has died already.
     try:
         process.wait(PATIENCE_S)
     except subprocess.TimeoutExpired:

@@ -71,7 +71,7 @@ class Recordings:
 
     @classmethod
     def load(cls, path: Path | str) -> Recordings:
-        """Read JSON lines {model, input, output, key?, repeat?, system?, usage?, latency_ms?}; other fields are ignored.
+        """Read JSON lines {model, input, output, key?, repeat?, system?, usage?, latency_ms?}; others are ignored.
 
         Replies to one question without `repeat` are its repeats in the order of the file.
         Raises RecordingsError, with file and line, for what cannot be read or is there twice.

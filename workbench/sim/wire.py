@@ -19,7 +19,10 @@ _COMPACT = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
 
 class Wire(Protocol):
-    """One vendor endpoint's format. `stream_type` is the content type of its streams, `broken_event` one no client can read."""
+    """One vendor endpoint's format.
+
+    `stream_type` is the content type of its streams; `broken_event` is an event that no client can read.
+    """
 
     provider: str
     stream_type: str

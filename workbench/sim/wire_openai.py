@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 from workbench.sim.asked import text_of
 from workbench.sim.prompt_cache import OPENAI_TTL, automatic_prefixes
 from workbench.sim.said import Problem
-from workbench.sim.wire import Body
 
 if TYPE_CHECKING:
     from workbench.sim.asked import Prefix
     from workbench.sim.said import Counts
+    from workbench.sim.wire import Body
 
 SAMPLING = ("temperature", "top_p", "frequency_penalty", "presence_penalty")
 DEFAULTS = {"temperature": 1, "top_p": 1, "frequency_penalty": 0, "presence_penalty": 0}

@@ -99,7 +99,7 @@ def _check(body: Body) -> None:
     wire_openai.check_model_rules(body, (body.get("reasoning") or {}).get("effort"))
     limit = body.get("max_output_tokens")
     if limit is not None and limit < 16:
-        message = f"Invalid 'max_output_tokens': integer below minimum value. Expected a value >= 16, but got {limit} instead."
+        message = f"Invalid 'max_output_tokens': integer below minimum value. Expected >= 16, but got {limit} instead."
         raise Problem("bad_request", message, code="integer_below_min_value", param="max_output_tokens")
 
 
@@ -128,8 +128,6 @@ def _response(asked: Asked, said: Said) -> Body:
         "tools": [],
         "top_p": 1.0,
         "truncation": "disabled",
-        "usage": None,
-        "user": None,
     }
 
 

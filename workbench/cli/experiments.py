@@ -1,0 +1,142 @@
+"""`workbench demo`, `plan` and `run`."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import sys
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from workbench.cli import options as given
+
+if TYPE_CHECKING:
+    from workbench.experiment import Experiment, Run
+    from workbench.report import Report
+
+
+def demo(sample: Annotated[int, typer.Option(help="Cases of the dataset.")] = 100,
+         json: given.Json = None) -> int:  # fmt: skip
+    """Four versions of a prompt on three tiers of three providers, answered by stand-in servers. No key is needed."""
+    from workbench.connect import offline
+    from workbench.experiment import Experiment
+    from workbench.scorers import json_fields
+
+    print(offline())
+    experiment = Experiment("demo", "ticket-triage@v1,v2,v3,v4", "tickets", "fast,balanced,powerful",
+                            json_fields("category", "priority"))  # fmt: skip
+    code = _run(experiment, {"sample": sample, "concurrency": 64}, json)
+    print("\nNext: `workbench report latest --wrong 3` shows what went wrong, `make lab` opens the notebooks, and the same\n"
+          "line with real models is\n  workbench run ticket-triage@v1,v2,v3,v4 --dataset tickets --scorer "
+          "json_fields:category,priority --sample 100 --live --budget 2")  # fmt: skip
+    return code
+
+
+def plan(prompts: given.Prompts, dataset: given.DatasetOption, scorer: given.ScorerOption, tiers: given.Tiers = None,
+         providers: given.Providers = None, models: given.Models = None, repeats: given.Repeats = 1,
+         sample: given.Sample = None, seed: given.Seed = 0, split: given.Split = None, column: given.Columns = None,
+         live: given.Live = False, recordings: given.Recordings = None, base_url: given.BaseUrl = None,
+         name: Annotated[str | None, typer.Option(help="Name of the experiment.")] = None,
+         cache: given.CacheMode = "on", json: given.Json = None) -> int:  # fmt: skip
+    """Show what a run would do and cost. Takes what `run` takes; nothing is sent."""
+    cases = given.dataset(dataset, column)
+    session = given.connect(live, recordings, base_url, cache, cases)
+    experiment = _experiment(name, prompts, cases, given.models(tiers, models), scorer, repeats, providers)
+    found = experiment.plan(sample=sample, split=split, seed=seed, cache=cache)
+    if json is not None:
+        given.write_json(json, asdict(found))
+    if str(json) != "-":
+        print(session.title)
+        print(found)
+    return 0
+
+
+def run(prompts: given.Prompts, dataset: given.DatasetOption, scorer: given.ScorerOption, tiers: given.Tiers = None,
+        providers: given.Providers = None, models: given.Models = None, repeats: given.Repeats = 1,
+        sample: given.Sample = None, seed: given.Seed = 0, split: given.Split = None, column: given.Columns = None,
+        live: given.Live = False, recordings: given.Recordings = None, base_url: given.BaseUrl = None,
+        name: Annotated[str | None, typer.Option(help="Name of the experiment.")] = None,
+        cache: given.CacheMode = "on", json: given.Json = None,
+        budget: Annotated[float | None, typer.Option(help="Cap of this run in US dollars.")] = None,
+        concurrency: Annotated[int | None, typer.Option(help="Calls in flight.")] = None) -> int:  # fmt: skip
+    """Run prompts × models × cases, score every answer, and show the leaderboard. The same line again resumes."""
+    cases = given.dataset(dataset, column)
+    session = given.connect(live, recordings, base_url, cache, cases)
+    experiment = _experiment(name, prompts, cases, given.models(tiers, models), scorer, repeats, providers)
+    if str(json) != "-":
+        print(session)
+    settings = {"sample": sample, "seed": seed, "split": split, "cache": cache, "budget_usd": budget,
+                "concurrency": concurrency}  # fmt: skip
+    return _run(experiment, settings, json)
+
+
+def _experiment(name: str | None, prompts: list[str], cases: Any, models: str, scorers: list[str], repeats: int,
+                providers: str | None) -> Experiment:  # fmt: skip
+    from workbench.experiment import Experiment
+
+    own = name or f"{prompts[0].partition('@')[0]}-{cases.name}"
+    return Experiment(own, prompts, cases, models, scorers, repeats, providers=providers)
+
+
+def _run(experiment: Experiment, settings: dict[str, Any], json: Any) -> int:
+    """Run with a progress line, show the leaderboard, write what was asked for, and say how it went."""
+    from workbench.client import use
+    from workbench.report import load_report
+
+    try:
+        run, report = asyncio.run(_watched(experiment, settings))
+    finally:
+        use(None)  # ends a stand-in server
+    if report is None:
+        print(f"Interrupted: {run.how_to_resume()}", file=sys.stderr)
+        return 130
+    report = load_report(report.folder) if report.state == "finished" else report
+    if json is not None:
+        given.write_json(json, result(report))
+    if str(json) != "-":
+        _show(report)
+    if run.progress.state == "stopped":
+        print(f"Stopped: {run.how_to_resume()}", file=sys.stderr)
+        return 130
+    return 3 if report.state == "budget reached" else 1 if report.totals()["errors"] else 0
+
+
+async def _watched(experiment: Experiment, settings: dict[str, Any]) -> tuple[Run, Report | None]:
+    from workbench.cli.progress import watch
+
+    run = experiment.start(**settings)
+    try:
+        return run, await watch(run)
+    except asyncio.CancelledError:
+        return run, None
+
+
+def _show(report: Report) -> None:
+    from workbench.report.text import leaderboard_text, spent
+
+    totals = report.totals()
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    print(f"\n{leaderboard_text(report.leaderboard(), width)}\n")
+    for failed in list(report.errors(n=3)):
+        print(f"failed: {failed['prompt']}@{failed['version']} × {failed['model']} on {failed['case_id']}: {failed['error']}")
+    print(f"{totals['done']:,} of {totals['trials']:,} trials, {totals['hits']:,} from the cache, {totals['errors']:,} failed, "
+          f"{spent(totals['spent_usd'], totals['unknown_spent'])} spent{report.paid_to()}. {report.message}".rstrip())  # fmt: skip
+    print(f"run {report.run_id}; full report: {report.html()}")
+
+
+def result(report: Report) -> dict[str, Any]:
+    """What `--json` writes: the leaderboard, totals and the run."""
+    boards = {metric: {(row.prompt, row.model): asdict(row) for row in report.leaderboard(metric=metric)}
+              for metric in report.metrics}  # fmt: skip
+    rows = [asdict(row) | {"metrics": {metric: {k: board[row.prompt, row.model][k] for k in
+                                                ("mean", "low", "high", "n_scored", "correct")}
+                                       for metric, board in boards.items()}}
+            for row in report.leaderboard()]  # fmt: skip
+    return {
+        "leaderboard": rows,
+        "totals": report.totals(),
+        "run": {"id": report.run_id, "folder": str(report.folder), "state": report.state, "message": report.message,
+                "dataset": report.plan["dataset"], "caption": report.caption()},
+    }  # fmt: skip

@@ -1,0 +1,100 @@
+"""`workbench runs`, `report`, `prompts` and `doctor`: looking, never changing."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from workbench.cli import options as given
+
+prompts = typer.Typer(help="List, show and compare prompt versions.", invoke_without_command=True)
+
+
+def runs() -> int:
+    """The runs of this workspace, the newest first."""
+    from workbench.report import runs as all_runs
+
+    print(all_runs())
+    return 0
+
+
+def report(
+    which: Annotated[str, typer.Argument(help="A run's id or folder.", autocompletion=given._run_ids)] = "latest",
+    by: Annotated[str | None, typer.Option(help="tag: a leaderboard per tag.")] = None,
+    metric: Annotated[str | None, typer.Option(help="Another metric than the deciding one.")] = None,
+    wrong: Annotated[int, typer.Option(help="Show that many of the lowest scores with their outputs.")] = 0,
+    json: given.Json = None,
+) -> int:
+    """Show a run's leaderboard and write its report.html."""
+    from workbench.cli.experiments import result
+    from workbench.report import load_report
+
+    found = load_report(which)
+    if json is not None:
+        given.write_json(json, result(found))
+    if str(json) == "-":
+        return 0
+    print(f"{found.run_id}: {found.done:,} of {found.plan['trials']:,} trials, {found.state}")
+    print(found.leaderboard(by, metric))
+    if wrong:
+        print(f"\n{found.wrong(metric, wrong)}")
+    print(f"\nfull report: {found.html()}")
+    return 0
+
+
+@prompts.callback()
+def list_prompts(context: typer.Context) -> None:
+    """List the prompts with their versions."""
+    if context.invoked_subcommand is not None:
+        return
+    from workbench.prompts import load_prompt, prompt_names
+    from workbench.report.text import table
+
+    rows = [("prompt", "variables", "what it tries")]
+    for name, versions in prompt_names().items():
+        for version in versions:
+            found = load_prompt(f"{name}@{version}")
+            rows.append((found.ref, ", ".join(found.variables), found.commit_message))
+    print("\n".join(table(rows, left=3)))
+
+
+@prompts.command("show")
+def show_prompt(ref: Annotated[str, typer.Argument(autocompletion=given._prompt_refs)]) -> None:
+    """Print one version."""
+    from workbench.prompts import load_prompt, to_yaml
+
+    print(to_yaml(load_prompt(ref)), end="")
+
+
+@prompts.command("diff")
+def diff_prompts(old: Annotated[str, typer.Argument(autocompletion=given._prompt_refs)],
+                 new: Annotated[str, typer.Argument(autocompletion=given._prompt_refs)]) -> None:  # fmt: skip
+    """Word-level difference of two versions: [-removed-] and {+added+}."""
+    from workbench.prompts import load_prompt
+
+    print(load_prompt(old).diff(load_prompt(new)))
+
+
+def doctor() -> int:
+    """Which settings are in force and where each came from; keys are never shown."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    from workbench import settings
+    from workbench.cache import Cache
+    from workbench.report.text import table
+
+    print(f"workspace  {settings.workspace()}")
+    entries, size = Cache(settings.state_dir("cache")).size()
+    print(f"cache      {entries:,} replies, {size / 1e6:.1f} MB\n")
+    rows = [("setting", "value", "from"), *((s.name, s.shown(), s.origin) for s in settings.settings_in_force())]
+    print("\n".join(table(rows, left=3)))
+    packages = [("package", "version")]
+    for name in ("anthropic", "openai", "ollama", "diskcache", "genai-prices", "ragas", "langfuse"):
+        try:
+            packages.append((name, version(name)))
+        except PackageNotFoundError:
+            packages.append((name, "not installed"))
+    print("\n" + "\n".join(table(packages, left=2)))
+    settings.load()  # says what is wrong with them, if anything
+    return 0
