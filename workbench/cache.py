@@ -13,6 +13,7 @@ import os
 import sqlite3
 import warnings
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -56,7 +57,7 @@ class Cache:
         self._reader: sqlite3.Connection | None = None
         self._writer: diskcache.Cache | None = None
         self._thread: ThreadPoolExecutor | None = None
-        self._pending: list[tuple[Entry, asyncio.Future[None]]] = []
+        self._pending: list[tuple[str, str, asyncio.Future[None]]] = []
         self._flushing: asyncio.Task[None] | None = None
 
     def get_many(self, keys: Sequence[str]) -> dict[str, Reply]:
@@ -76,9 +77,13 @@ class Cache:
         return found
 
     async def put(self, key: str, identity: str, reply: Reply) -> None:
-        """Store a complete reply; returns when it is on disk. Replies that arrive together share one transaction."""
+        """Store a complete reply; returns when it is on disk. Replies that arrive together share one transaction.
+
+        Raises StorageError when it could not be written.
+        """
+        text = _encode(Entry(key, identity, reply))
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._pending.append((Entry(key, identity, reply), done))
+        self._pending.append((key, text, done))
         if self._flushing is None:
             self._flushing = asyncio.create_task(self._flush())
         await asyncio.shield(done)
@@ -88,16 +93,23 @@ class Cache:
         connection = self._read_connection()
         if connection is None:
             return
-        for key, text in connection.execute("SELECT key, value FROM Cache ORDER BY rowid"):
-            if (entry := _decode(key, text)) is not None:
-                yield entry
+        try:
+            for key, text in connection.execute("SELECT key, value FROM Cache ORDER BY rowid"):
+                if (entry := _decode(key, text)) is not None:
+                    yield entry
+        except sqlite3.Error as error:
+            raise _storage_error(self.folder, error) from None
 
     def size(self) -> tuple[int, int]:
         """Number of entries and their size in bytes."""
         connection = self._read_connection()
         if connection is None:
             return 0, 0
-        count, size = connection.execute("SELECT COUNT(*), COALESCE(SUM(LENGTH(value)), 0) FROM Cache").fetchone()
+        query = "SELECT COUNT(*), COALESCE(SUM(LENGTH(value)), 0) FROM Cache"
+        try:
+            count, size = connection.execute(query).fetchone()
+        except sqlite3.Error as error:
+            raise _storage_error(self.folder, error) from None
         return count, size
 
     def export(self, path: Path) -> int:
@@ -105,8 +117,10 @@ class Cache:
         stand-in server matches it exactly. Returns how many. Raises OSError."""
         count = 0
         with path.open("w", encoding="utf-8") as file:
-            for count, entry in enumerate(self.entries(), 1):
-                file.write(json.dumps(_recording(entry), ensure_ascii=False) + "\n")
+            for entry in self.entries():
+                # ASCII, so that a lone surrogate of hostile text stays an escape instead of ending the export
+                file.write(json.dumps(_recording(entry)) + "\n")
+                count += 1
         return count
 
     def nearest(self, request: Request) -> tuple[Entry, list[str]] | None:
@@ -125,12 +139,11 @@ class Cache:
         while self._flushing is not None:
             await asyncio.wait([self._flushing])
         if self._thread is not None:
-            if self._writer is not None:
-                self._thread.submit(self._writer.close).result()
+            self._thread.submit(self._drop_writer).result()
             self._thread.shutdown()
         if self._reader is not None:
             self._reader.close()
-        self._reader = self._writer = self._thread = None
+        self._reader = self._thread = None
 
     async def _flush(self) -> None:
         loop = asyncio.get_running_loop()
@@ -138,30 +151,45 @@ class Cache:
         try:
             while self._pending:
                 batch, self._pending = self._pending, []
-                fault = await loop.run_in_executor(self._thread, self._write, [entry for entry, _ in batch])
-                for _, done in batch:
+                texts = [(key, text) for key, text, _ in batch]
+                try:
+                    fault: Exception | None = await loop.run_in_executor(self._thread, self._write, texts)
+                except Exception as error:  # noqa: BLE001  # whoever waits must hear of it instead of waiting for ever
+                    fault = error
+                for _, _, done in batch:
                     if not done.cancelled():
                         done.set_exception(fault) if fault else done.set_result(None)
         finally:
             self._flushing = None
 
-    def _write(self, entries: list[Entry]) -> StorageError | None:
+    def _write(self, texts: list[tuple[str, str]]) -> StorageError | None:
         """In the writer's thread: all entries in one transaction, or the reason why not."""
+        import diskcache
+
         try:
             writer = self._write_connection()
-            with writer.transact(retry=True):
-                for entry in entries:
-                    writer.set(entry.key, _encode(entry), retry=True)
-        except (sqlite3.Error, OSError) as error:
-            return _storage_error(self.folder, error)
+            # Not `retry=True`: diskcache then tries for ever, whatever the reason. SQLite waits 60 s for a lock anyway.
+            with writer.transact():
+                for key, text in texts:
+                    writer.set(key, text)
+        except (sqlite3.Error, OSError, diskcache.Timeout) as error:
+            self._drop_writer()
+            return _storage_error(self.folder, _first_cause(error))
         return None
+
+    def _drop_writer(self) -> None:
+        """Close the writing connection: after a failure it may hold half a transaction. A later write opens one."""
+        writer, self._writer = self._writer, None
+        if writer is not None:
+            with suppress(sqlite3.Error):
+                writer.close()
 
     def _write_connection(self) -> diskcache.Cache:
         if self._writer is None:
             import diskcache
 
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            os.chmod(self.folder, 0o700)
+            self.folder.chmod(0o700)
             self._writer = diskcache.Cache(str(self.folder), disk=_text_disk(), **_PLAIN_STORE)
         return self._writer
 
@@ -169,17 +197,22 @@ class Cache:
         """A connection of its own for reading, or None while nothing was ever stored."""
         path = self.folder / "cache.db"
         if self._reader is None and path.exists():
+            reader: sqlite3.Connection | None = None
             try:
-                self._reader = sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, timeout=60, check_same_thread=False)
-                self._reader.execute("SELECT 1 FROM Cache LIMIT 1")
+                reader = sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, timeout=60, check_same_thread=False)
+                # The file of another process that is just making it has no table yet.
+                if reader.execute("SELECT 1 FROM sqlite_master WHERE name = 'Cache'").fetchone():
+                    self._reader = reader
             except sqlite3.Error as error:
-                self._reader = None
                 raise _storage_error(self.folder, error) from None
+            finally:
+                if reader is not None and self._reader is None:
+                    reader.close()
         return self._reader
 
     def _select(self, connection: sqlite3.Connection, keys: Sequence[str]) -> list[tuple[str, Any]]:
         marks = ",".join("?" * len(keys))
-        query = f"SELECT key, value FROM Cache WHERE raw = 1 AND key IN ({marks})"
+        query = f"SELECT key, value FROM Cache WHERE raw = 1 AND key IN ({marks})"  # noqa: S608  # question marks only
         try:
             return connection.execute(query, keys).fetchall()
         except sqlite3.Error as error:
@@ -187,6 +220,8 @@ class Cache:
 
     def _set_aside(self, key: str, text: object) -> None:
         """Keep the damaged text for inspection and take it out of the way of the reply that will replace it."""
+        if key in self.damaged:
+            return
         self.damaged.append(key)
         warnings.warn(f"cache entry {key[:12]} is damaged; it was set aside in {self.folder / 'damaged'} and will be "
                       "fetched again", stacklevel=2)  # fmt: skip
@@ -234,6 +269,9 @@ def _text_disk() -> type[diskcache.Disk]:
                 raise ValueError("refused: a cache value that is not text")
             return value
 
+        def remove(self, file_path: str) -> None:
+            """Nothing: no value of ours is a file, so a file that a planted row names is somebody else's."""
+
     return TextDisk
 
 
@@ -257,7 +295,7 @@ def _decode(key: str, text: object) -> Entry | None:
             at = body.rindex(_REQUEST, 0, at)  # an output schema may have a property of that name
         fields = json.loads(body[len(_REPLY) : at])
         reply = Reply(**(fields | {"usage": Usage(**fields["usage"]), "cached": True, "spent_usd": 0.0}))
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, KeyError, RecursionError):
         return None
     return Entry(key, identity, reply)
 
@@ -279,7 +317,8 @@ def _differences(wanted: dict[str, Any], stored: dict[str, Any]) -> list[tuple[s
     """(field, sentence) for each field that differs; messages and params are taken apart."""
     found = []
     for field in sorted(wanted.keys() | stored.keys()):
-        a, b = wanted.get(field), stored.get(field)
+        a: Any = wanted.get(field)
+        b: Any = stored.get(field)
         if a == b:
             continue
         if field == "params":
@@ -287,7 +326,7 @@ def _differences(wanted: dict[str, Any], stored: dict[str, Any]) -> list[tuple[s
             found += [(f"params.{n}", f"params.{n}: {_short((a or {}).get(n))} now, {_short((b or {}).get(n))} stored")
                       for n in names if (a or {}).get(n) != (b or {}).get(n)]  # fmt: skip
         elif field == "messages" and len(a) == len(b):
-            found += [(f"messages.{i}", f"{new[0]} message: {_first_change(old[1], new[1])}")
+            found += [(f"messages.{i}", _message_change(old, new))
                       for i, (new, old) in enumerate(zip(a, b, strict=True)) if new != old]  # fmt: skip
         else:
             found.append((field, f"{field}: {_short(a)} now, {_short(b)} stored"))
@@ -297,11 +336,22 @@ def _differences(wanted: dict[str, Any], stored: dict[str, Any]) -> list[tuple[s
 def _likeness(wanted: dict[str, Any], stored: dict[str, Any]) -> float:
     """Share of the longest common beginning of both texts: cheap enough for every stored entry."""
     a, b = (canonical(identity["messages"]) for identity in (wanted, stored))
-    return len(os.path.commonprefix([a, b])) / max(len(a), len(b), 1)
+    return _common(a, b) / max(len(a), len(b), 1)
+
+
+def _common(a: str, b: str) -> int:
+    """Characters that both texts begin with."""
+    return len(os.path.commonprefix([a, b]))  # noqa: RUF071  # character by character is what is meant
+
+
+def _message_change(old: list[str], new: list[str]) -> str:
+    if old[0] != new[0]:
+        return f"message of the {new[0]} now, of the {old[0]} stored: {_short(new[1])}"
+    return f"{new[0]} message: {_first_change(old[1], new[1])}"
 
 
 def _first_change(old: str, new: str) -> str:
-    at = max(len(os.path.commonprefix([old, new])) - 12, 0)
+    at = max(_common(old, new) - 12, 0)
     return f"{_short(new[at:])} now, {_short(old[at:])} stored (from character {at})"
 
 
@@ -310,9 +360,18 @@ def _short(value: object) -> str:
     return repr(text if len(text) <= 48 else text[:48] + "…")
 
 
-def _storage_error(folder: Path, error: Exception) -> StorageError:
-    return StorageError(f"the cache in {folder} cannot be used: {error}. Replies stored so far are intact; free space "
-                        "or rights, then run the same line again. If the file itself is broken, move it away.")  # fmt: skip
+def _first_cause(error: BaseException) -> BaseException:
+    """What went wrong first: diskcache hides it behind its own Timeout, or behind the rollback that failed too."""
+    while isinstance(error.__context__, (sqlite3.Error, OSError)):
+        error = error.__context__
+    return error
+
+
+def _storage_error(folder: Path, error: BaseException) -> StorageError:
+    return StorageError(
+        f"the cache in {folder} cannot be used: {error}. Replies stored so far are intact; free space or rights, then "
+        "run the same line again. If the file itself is broken, move it away."
+    )
 
 
 def mark_hit(reply: Reply) -> Reply:

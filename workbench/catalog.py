@@ -143,19 +143,24 @@ def price(model: Model, usage: Usage) -> float | None:
         return 0.0
     if usage.input_tokens is None or usage.output_tokens is None:
         return None
-    rates = _rates(model.provider, model.id, datetime.date.today())
+    rates = _rates_today(model)
     return rates.price(usage) if rates else None
 
 
 def worst_case(model: Model, messages: Iterable[Message], max_tokens: int) -> float | None:
     """The most that one call can cost in US dollars: a token holds at least one byte of text, all of the prompt may be
-    written to the dearest cache, and the answer may use all of `max_tokens`. `None` when the price is unknown."""
+    written to or read from the dearest cache, and the answer may use all of `max_tokens`.
+
+    `None` when the price is unknown."""
     if model.free:
         return 0.0
+    rates = _rates_today(model)
+    if rates is None:
+        return None
     tokens = sum(len(m.content.encode("utf-8", "surrogatepass")) + 16 for m in messages) + 64
-    prices = [price(model, Usage(tokens, *writes, 0, max_tokens)) for writes in ((0, 0), (tokens, 0), (0, tokens))]
-    known = [p for p in prices if p is not None]
-    return max(known) if known else None
+    shares = ((0, 0, 0), (tokens, 0, 0), (0, tokens, 0), (0, 0, tokens))  # a user's price file may say anything
+    prices = [rates.price(Usage(tokens, *cached, output_tokens=max_tokens)) for cached in shares]
+    return max((p for p in prices if p is not None), default=None)
 
 
 def is_priced(model: Model) -> bool:
@@ -183,9 +188,8 @@ class Rates:
         total = usage.input_tokens or 0
         if self.long_prompt is not None and total > self.long_prompt and self.model_ref:
             return _genai_price(*self.model_ref, usage)
-        cached = usage.cache_read_tokens + usage.cache_write_5m_tokens + usage.cache_write_1h_tokens
         return (
-            max(total - cached, 0) * self.input
+            max(total - _cached(usage), 0) * self.input
             + usage.cache_read_tokens * self.cache_read
             + usage.cache_write_5m_tokens * self.cache_write_5m
             + usage.cache_write_1h_tokens * self.cache_write_1h
@@ -198,6 +202,7 @@ def _catalog() -> dict[str, Any]:
     return tomllib.loads(Path(__file__).with_name("catalog.toml").read_text("utf-8"))
 
 
+_USER_PRICES = frozenset({"input", "output", "cache_read", "cache_write_5m", "cache_write_1h"})
 _FIELDS = frozenset(Model.__slots__) - {"provider", "id", "known", "stand_in"}
 
 
@@ -243,10 +248,19 @@ def _on_endpoint(model: Model, endpoint: str) -> Model:
     return replace(model, endpoint=endpoint, params=frozenset(special["params"]), sampling=special["sampling"])
 
 
+def _rates_today(model: Model) -> Rates | None:
+    return _rates(model.provider, model.id, datetime.date.today(), _price_file())
+
+
+def _cached(usage: Usage) -> int:
+    return usage.cache_read_tokens + usage.cache_write_5m_tokens + usage.cache_write_1h_tokens
+
+
 @lru_cache(maxsize=512)
-def _rates(provider: str, model_id: str, day: datetime.date) -> Rates | None:
-    """Prices per token, asked once per model and day: genai-prices takes 80 µs a call, which every reply would pay."""
-    if own := _user_prices().get(f"{provider}:{model_id}"):
+def _rates(provider: str, model_id: str, day: datetime.date, own_prices: tuple[Path, int] | None) -> Rates | None:
+    """Prices per token, asked once per model, day and state of the user's price file: genai-prices takes 80 µs a call,
+    which every reply would pay."""
+    if own_prices and (own := _user_prices(*own_prices).get(f"{provider}:{model_id}")):
         return own
     per_token = [
         _genai_price(provider, model_id, usage)
@@ -261,7 +275,7 @@ def _rates(provider: str, model_id: str, day: datetime.date) -> Rates | None:
     known = [value / 1000 for value in per_token if value is not None]
     if len(known) < len(per_token):
         return None
-    return Rates(*known, long_prompt=_first_tier(provider, model_id), model_ref=(provider, model_id))
+    return replace(_as_rates(known), long_prompt=_first_tier(provider, model_id), model_ref=(provider, model_id))
 
 
 def _genai_price(provider: str, model_id: str, usage: Usage) -> float | None:
@@ -269,7 +283,8 @@ def _genai_price(provider: str, model_id: str, usage: Usage) -> float | None:
     from genai_prices import calc_price
 
     tokens = GenaiUsage(
-        input_tokens=usage.input_tokens,
+        # genai-prices refuses counts that contradict each other; a paid reply must be priced all the same
+        input_tokens=max(usage.input_tokens or 0, _cached(usage)),
         cache_read_tokens=usage.cache_read_tokens or None,
         cache_write_tokens=(usage.cache_write_5m_tokens + usage.cache_write_1h_tokens) or None,
         cache_write_5m_tokens=usage.cache_write_5m_tokens or None,
@@ -295,26 +310,56 @@ def _first_tier(provider: str, model_id: str) -> int | None:
     return min(starts, default=None)
 
 
-@lru_cache
-def _user_prices() -> dict[str, Rates]:
-    """The file that WORKBENCH_PRICES names: a table per `provider:id`, US dollars per million tokens."""
+def _price_file() -> tuple[Path, int] | None:
+    """The user's price file and when it changed, so that an edit counts at once; None when there is none."""
     text = setting("WORKBENCH_PRICES").text
     if not text:
-        return {}
+        return None
     path = workspace() / text
     try:
+        return path, path.stat().st_mtime_ns
+    except OSError as error:
+        raise _not_prices(path, error) from None
+
+
+@lru_cache(maxsize=4)
+def _user_prices(path: Path, stamp: int) -> dict[str, Rates]:
+    """The file that WORKBENCH_PRICES names: a table per `provider:id`, US dollars per million tokens."""
+    try:
         tables = tomllib.loads(path.read_text("utf-8"))
-        return {ref: _user_rates(table) for ref, table in tables.items()}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise CatalogError(f'{path}: not a price file ({error}); write ["openai:my-model"], then input = 1.0 and '
-                           "output = 2.0 in US dollars per million tokens") from None  # fmt: skip
+        return {_user_ref(ref): _user_rates(ref, table) for ref, table in tables.items()}
+    except (OSError, ValueError, TypeError) as error:
+        raise _not_prices(path, error) from None
 
 
-def _user_rates(table: Mapping[str, Any]) -> Rates:
+def _not_prices(path: Path, error: Exception) -> CatalogError:
+    return CatalogError(f'{path}: not a price file ({error}); write ["openai:my-model"], then input = 1.0 and '
+                        "output = 2.0 in US dollars per million tokens")  # fmt: skip
+
+
+def _user_ref(ref: str) -> str:
+    provider, _, model_id = ref.partition(":")
+    if provider not in _catalog()["provider"] or not model_id:
+        raise ValueError(f"{ref!r} is no provider:id")
+    return ref
+
+
+def _user_rates(ref: str, table: Any) -> Rates:
+    """Raises ValueError or TypeError: a misspelt price would otherwise be taken for another one."""
+    if not isinstance(table, dict) or not {"input", "output"} <= table.keys():
+        raise ValueError(f"{ref}: input and output are needed")
+    if unknown := sorted(table.keys() - _USER_PRICES):
+        raise ValueError(f"{ref}: unknown price {unknown[0]!r}: {choices(unknown[0], _USER_PRICES)}")
     dear = float(table["input"])
     values = [dear, table.get("cache_read", dear), table.get("cache_write_5m", dear),
               table.get("cache_write_1h", dear), table["output"]]  # fmt: skip
     per_token = [float(value) / 1e6 for value in values]
     if not all(0 <= value < float("inf") for value in per_token):
-        raise ValueError("a price must be zero or more")
-    return Rates(*per_token)
+        raise ValueError(f"{ref}: a price must be zero or more")
+    return _as_rates(per_token)
+
+
+def _as_rates(per_token: Iterable[float]) -> Rates:
+    """From the five prices in the order of the fields."""
+    fresh, read, write_5m, write_1h, output = per_token
+    return Rates(fresh, read, write_5m, write_1h, output)

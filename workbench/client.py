@@ -201,7 +201,8 @@ class Client:
             cost_usd = catalog.price(model, reply.usage)
             spent_usd, uncertain_usd = cost_usd, 0.0
             reply = replace(reply, cost_usd=cost_usd, spent_usd=cost_usd)
-            if self.mode != "off":
+            # A stand-in that knows no such case may know it tomorrow, when the dataset has been added: not worth keeping.
+            if self.mode != "off" and not (reply.loose and reply.source == "simulated"):
                 await self.cache.put(key, identity, reply)
                 self._refreshed.add(key)
             return reply, slot_s

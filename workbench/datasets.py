@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import io
 import json
+import math
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from workbench.errors import DatasetError, choices
+from workbench.errors import DatasetError, StorageError, choices
 from workbench.records import Case, canonical, sha256
 from workbench.settings import workspace
 
@@ -41,6 +43,9 @@ class Dataset:
     def __post_init__(self) -> None:
         if not self.cases:
             raise DatasetError(f"dataset {self.name!r} has no cases")
+        if len(self._by_id) < len(self.cases):
+            twice = next(case.id for case in self.cases if self._by_id[case.id] is not case)
+            raise DatasetError(f"dataset {self.name!r} has two cases with id {twice!r}: give one another id")
 
     def __len__(self) -> int:
         return len(self.cases)
@@ -139,7 +144,9 @@ def load_dataset(source: str | Path | pd.DataFrame, *, columns: Mapping[str, str
         path = _locate(source)
         rows, by_name = _read(path), _is_name(source)
         return _build(name or path.stem, rows, str(path), columns or {}, by_name)
-    records = [(f"row {i}", row) for i, row in enumerate(_frame_rows(source))]
+    if not hasattr(source, "to_json"):
+        raise DatasetError(f"a {type(source).__name__} is no dataset: give a name, a path or a DataFrame")
+    records = [(f"row {i}", row) for i, row in enumerate(_frame_rows(source, "DataFrame"))]
     return _build(name or "dataframe", records, "DataFrame", columns or {}, False)
 
 
@@ -152,12 +159,37 @@ def dataset_names() -> dict[str, Path]:
 
 
 def append_case(path: Path, case: Case) -> None:
-    """Add one case to a JSONL dataset file. Raises DatasetError if its id is taken."""
-    if path.exists() and case.id in load_dataset(path)._by_id:
+    """Add one case to a JSONL dataset file; loaded again it is the same.
+
+    Raises DatasetError if its id is taken or if it could not be loaded again, StorageError when the disk is full or
+    read-only.
+    """
+    if path.suffix != ".jsonl":
+        raise DatasetError(f"{path}: cases are added to .jsonl files only")
+    held = path.exists() and path.stat().st_size > 0
+    if held and case.id in load_dataset(path)._by_id:
         raise DatasetError(f"{path}: a case {case.id!r} exists already")
+    line = _case_line(case)
+    if held and not path.read_bytes().endswith(b"\n"):
+        line = b"\n" + line  # an editor left the last line open
+    try:
+        with path.open("ab") as file:
+            file.write(line)
+    except OSError as error:
+        raise StorageError(f"{path}: cannot be written: {error}. Free space or rights, then add it again.") from None
+
+
+def _case_line(case: Case) -> bytes:
+    """The case as a line of JSONL, with its split only where the id alone would give another."""
     row = {"id": case.id, "inputs": dict(case.inputs), "expected": case.expected, "tags": list(case.tags)}
-    with path.open("a", encoding="utf-8") as file:
-        file.write(json.dumps(row, ensure_ascii=False) + "\n")
+    if case.split != _split(None, case.id):
+        row["split"] = case.split
+    try:
+        text = json.dumps(row, ensure_ascii=False, allow_nan=False)
+        _case(json.loads(text))
+    except (TypeError, ValueError) as error:
+        raise DatasetError(f"case {case.id!r} is not plain JSON data: {error}") from None
+    return text.encode("utf-8", "backslashreplace") + b"\n"  # a lone surrogate as its JSON escape
 
 
 def _roots() -> list[Path]:
@@ -189,8 +221,8 @@ def _read(path: Path) -> list[tuple[str, Any]]:
     """(place, row) for each row; the place is what an error message names."""
     try:
         if path.suffix == ".parquet":
-            return [(f"row {i}", row) for i, row in enumerate(_frame_rows(_parquet(path)))]
-        text = path.read_text("utf-8-sig")
+            return [(f"row {i}", row) for i, row in enumerate(_frame_rows(_parquet(path), str(path)))]
+        text = path.read_bytes().decode("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise DatasetError(f"{path}: cannot be read: {error}") from None
     return _csv_rows(path, text) if path.suffix == ".csv" else _json_rows(path, text)
@@ -198,12 +230,13 @@ def _read(path: Path) -> list[tuple[str, Any]]:
 
 def _json_rows(path: Path, text: str) -> list[tuple[str, Any]]:
     rows = []
-    for number, line in enumerate(text.split("\n"), 1):
+    # not splitlines(): JSON texts may hold the other line breaks that it knows
+    for number, line in enumerate(text.replace("\r\n", "\n").replace("\r", "\n").split("\n"), 1):
         if not line.strip():
             continue
         try:
-            rows.append((f"line {number}", json.loads(line, parse_constant=_refuse_constant)))
-        except ValueError as error:
+            rows.append((f"line {number}", json.loads(line, parse_constant=_refuse_constant, parse_float=_finite)))
+        except (ValueError, RecursionError) as error:
             raise DatasetError(f"{path}, line {number}: not valid JSON: {error}") from None
     return rows
 
@@ -212,14 +245,25 @@ def _refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is not JSON")
 
 
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"{text} is too large for a number")
+    return number
+
+
 def _csv_rows(path: Path, text: str) -> list[tuple[str, Any]]:
-    reader = csv.DictReader(text.splitlines(keepends=True))
+    # strict: a quote that is never closed would otherwise swallow the rest of the file
+    reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
     rows = []
     try:
+        names = list(reader.fieldnames or ())
+        if twice := {name for name in names if names.count(name) > 1}:
+            raise DatasetError(f"{path}, line 1: two columns are named {min(twice)!r}")
         for row in reader:
             place = f"line {reader.line_num}"
             if None in row or None in row.values():
-                raise DatasetError(f"{path}, {place}: {len(reader.fieldnames or ())} columns expected")
+                raise DatasetError(f"{path}, {place}: {len(names)} columns expected")
             rows.append((place, dict(row)))
     except csv.Error as error:
         raise DatasetError(f"{path}, line {reader.line_num}: not valid CSV: {error}") from None
@@ -237,23 +281,24 @@ def _parquet(path: Path) -> pd.DataFrame:
         raise DatasetError(f"{path}: cannot be read as Parquet: {error}") from None
 
 
-def _frame_rows(frame: pd.DataFrame) -> list[dict[str, Any]]:
+def _frame_rows(frame: pd.DataFrame, where: str) -> list[dict[str, Any]]:
     """Rows of a frame as plain JSON values; missing cells become None."""
-    return list(json.loads(frame.to_json(orient="records", date_format="iso")))
+    try:
+        return list(json.loads(frame.to_json(orient="records", date_format="iso", double_precision=15)))
+    except (ValueError, TypeError, OverflowError) as error:
+        raise DatasetError(f"{where}: not a table of plain values: {error}") from None
 
 
 def _build(name: str, rows: list[tuple[str, Any]], where: str, columns: Mapping[str, str], by_name: bool) -> Dataset:
     if not rows:
         raise DatasetError(f"{where}: no cases in it")
-    _check_columns(rows[0][1], where, columns)
     cases: list[Case] = []
     seen: dict[str, str] = {}
     for place, row in rows:
         try:
-            case = _case({columns.get(key, key): value for key, value in row.items()} if columns else row)
-        except (DatasetError, AttributeError) as error:
-            fault = error if isinstance(error, DatasetError) else "a row must be an object"
-            raise DatasetError(f"{where}, {place}: {fault}") from None
+            case = _case(_renamed(row, columns) if columns else row)
+        except DatasetError as error:
+            raise DatasetError(f"{where}, {place}: {error}") from None
         if case.id in seen:
             raise DatasetError(f"{where}, {place}: id {case.id!r} is already used on {seen[case.id]}")
         seen[case.id] = place
@@ -261,9 +306,16 @@ def _build(name: str, rows: list[tuple[str, Any]], where: str, columns: Mapping[
     return Dataset(name, tuple(cases), by_name)
 
 
-def _check_columns(row: Any, where: str, columns: Mapping[str, str]) -> None:
-    if missing := [c for c in columns if not isinstance(row, dict) or c not in row]:
-        raise DatasetError(f"{where}: no column {missing[0]!r}: {choices(missing[0], row)}")
+def _renamed(row: Any, columns: Mapping[str, str]) -> dict[str, Any]:
+    if not isinstance(row, dict):
+        raise DatasetError("a row must be an object")
+    if missing := [name for name in columns if name not in row]:
+        raise DatasetError(f"no column {missing[0]!r}: {choices(missing[0], row)}")
+    renamed = {columns.get(name, name): value for name, value in row.items()}
+    if len(renamed) < len(row):
+        names = [columns.get(name, name) for name in row]
+        raise DatasetError(f"two columns would be named {next(n for n in names if names.count(n) > 1)!r}")
+    return renamed
 
 
 def _case(row: Any) -> Case:
@@ -282,7 +334,8 @@ def _case(row: Any) -> Case:
         inputs = {key: value for key, value in row.items() if key not in _RESERVED}
     if not isinstance(inputs, dict) or not inputs:
         raise DatasetError(f"case {case_id!r} has no inputs: they are a non-empty object, or columns of their own")
-    return Case(case_id, inputs, row.get("expected"), _tags(row.get("tags"), case_id), _split(row.get("split"), case_id))
+    tags, split = _tags(row.get("tags"), case_id), _split(row.get("split"), case_id)
+    return Case(case_id, inputs, row.get("expected"), tags, split)
 
 
 def _tags(value: Any, case_id: str) -> tuple[str, ...]:

@@ -32,6 +32,7 @@ class Ledger:
         self.spent_usd = 0.0
         self.uncertain_usd = 0.0
         self.reserved_usd = 0.0
+        self._under_way = 0
         self._waiting: list[asyncio.Future[None]] = parent._waiting if parent else []
 
     @property
@@ -48,22 +49,23 @@ class Ledger:
             raise BudgetReached("the price of this model is unknown, so it cannot run under a budget")
         reservation = Reservation(amount_usd or 0.0)
         while (full := self._too_full(reservation)) is not None:
-            if full.reserved_usd <= 0.0:
+            if full._under_way == 0 or full._never_fits(reservation):
                 raise BudgetReached(full._refusal(reservation))
             freed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             self._waiting.append(freed)
             await freed
         for ledger in self._chain():
             ledger.reserved_usd += reservation.amount_usd
+            ledger._under_way += 1
         return reservation
 
     def settle(self, reservation: Reservation, spent_usd: float | None = 0.0, uncertain_usd: float = 0.0) -> None:
         """Replace the reservation by what the call cost; `None` is an unknown price and counts as nothing here."""
         for ledger in self._chain():
-            # rounding must not leave a hair of reservation behind, for which others would wait
-            ledger.reserved_usd = max(ledger.reserved_usd - reservation.amount_usd, 0.0)
-            if ledger.reserved_usd < 1e-12:
-                ledger.reserved_usd = 0.0
+            ledger._under_way -= 1
+            # rounding must not leave a hair of reservation behind when nobody is left to give it back
+            left = ledger.reserved_usd - reservation.amount_usd
+            ledger.reserved_usd = max(left, 0.0) if ledger._under_way else 0.0
             ledger.spent_usd += spent_usd or 0.0
             ledger.uncertain_usd += uncertain_usd
         waiting, self._waiting[:] = list(self._waiting), []
@@ -78,9 +80,14 @@ class Ledger:
         """The first ledger in which the reservation does not fit now."""
         for ledger in self._chain():
             taken = ledger.spent_usd + ledger.uncertain_usd + ledger.reserved_usd
-            if ledger.cap_usd is not None and taken + reservation.amount_usd > ledger.cap_usd:
+            # written so that a sum that is not a number fits nowhere
+            if ledger.cap_usd is not None and not taken + reservation.amount_usd <= ledger.cap_usd:
                 return ledger
         return None
+
+    def _never_fits(self, reservation: Reservation) -> bool:
+        """Whether it would not fit even if every call under way cost nothing."""
+        return self.cap_usd is not None and self.spent_usd + self.uncertain_usd + reservation.amount_usd > self.cap_usd
 
     def _refusal(self, reservation: Reservation) -> str:
         uncertain = f" (and perhaps ${self.uncertain_usd:.4f} for calls that broke off)" if self.uncertain_usd else ""

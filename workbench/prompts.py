@@ -10,12 +10,13 @@ import difflib
 import json
 import os
 import re
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from workbench.errors import PromptError, choices
+from workbench.errors import PromptError, StorageError, choices
 from workbench.records import Message, canonical, sha256
 from workbench.settings import workspace
 
@@ -30,6 +31,9 @@ _CONSTRUCT = re.compile(r"\{\{(.*?)\}\}", re.DOTALL)
 _VARIABLE = re.compile(r"\s*([A-Za-z_][A-Za-z0-9_]*)\s*")
 _NAME = re.compile(r"[A-Za-z0-9_.\-]+(/[A-Za-z0-9_.\-]+)*")
 _VERSION = re.compile(r"v[1-9][0-9]*")
+_UNSAFE_IN_YAML = re.compile(
+    r"\A\s|[^\S\n](?:\n|\Z)|[^\n\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]"
+)
 _ROLES = frozenset({"system", "user", "assistant"})
 _LANGFUSE_INCLUDE = "@@@langfusePrompt"
 
@@ -54,7 +58,7 @@ class Prompt:
 
     def __post_init__(self) -> None:
         where = f"prompt {self.name}@{self.version}" if self.version else f"prompt {self.name}"
-        if not _NAME.fullmatch(self.name) or ".." in self.name.split("/"):
+        if not _is_name(self.name):
             raise PromptError(f"prompt name {self.name!r}: use letters, digits, '-', '_', '.', and '/' for folders")
         _check_messages(self.template, where)
         _check_config(self.config, where)
@@ -100,7 +104,10 @@ class Prompt:
         """
         if missing := self.missing(inputs):
             raise PromptError(f"{self.ref}: no value for {', '.join(missing)}; the case gives {', '.join(inputs)}")
-        values = {name: _as_text(inputs[name]) for name in self.variables}
+        try:
+            values = {name: _as_text(inputs[name]) for name in self.variables}
+        except (TypeError, ValueError) as error:
+            raise PromptError(f"{self.ref}: an input is neither text nor plain JSON data: {error}") from None
         if isinstance(self.template, str):
             return (Message("user", _fill(self._parts[0], values)),)
         return tuple(Message(m.role, _fill(p, values)) for m, p in zip(self.template, self._parts, strict=True))
@@ -123,17 +130,17 @@ class Prompt:
 
     def save(self, commit_message: str | None = None) -> Prompt:
         """Write the next version file in the workspace and return that version; content already saved is not saved
-        twice but returned as the version that holds it."""
-        folder = workspace() / "prompts" / self.name
-        for version, path in _version_files(self.name).items():
-            if _read(path, self.name, version).sha == self.sha:
-                return _read(path, self.name, version)
+        twice but returned as the version that holds it. Raises PromptError for text that YAML cannot hold, StorageError
+        when the disk is full or read-only."""
         text = to_yaml(replace(self, commit_message=commit_message or self.commit_message))
-        folder.mkdir(parents=True, exist_ok=True)
-        number = max((int(v[1:]) for v in _version_files(self.name)), default=0)
+        _check_survives(text, self)
         while True:
-            number += 1
-            path = folder / f"v{number}.yaml"
+            files = _version_files(self.name)
+            for version, path in files.items():
+                if (saved := _read(path, self.name, version)).sha == self.sha:
+                    return saved
+            number = max((int(version[1:]) for version in files), default=0) + 1
+            path = workspace() / "prompts" / self.name / f"v{number}.yaml"
             if _write_new(path, text):
                 return _read(path, self.name, f"v{number}")
 
@@ -174,8 +181,8 @@ def load_prompt(ref: str) -> Prompt:
 def load_prompts(ref: str) -> list[Prompt]:
     """Several versions: `"ticket-triage@v2,v5"`; a bare name means its newest four."""
     name, version = _split(ref)
-    wanted = version.split(",") if version else list(_known_versions(name))[-NEWEST:]
-    return [load_prompt(f"{name}@{one.strip()}") for one in wanted]
+    asked = [one.strip() for one in (version or "").split(",") if one.strip()]
+    return [load_prompt(f"{name}@{one}") for one in asked or list(_known_versions(name))[-NEWEST:]]
 
 
 def prompt_names() -> dict[str, list[str]]:
@@ -196,14 +203,17 @@ def to_yaml(prompt: Prompt) -> str:
         pass
 
     def text(dumper: yaml.SafeDumper, value: str) -> yaml.ScalarNode:
-        return dumper.represent_scalar("tag:yaml.org,2002:str", value, style="|" if "\n" in value else None)
+        # YAML reads other line breaks as "\n", and PyYAML's own choice of style does not see that; quotes with escapes
+        # keep them. A block that begins with white space would need a hint that PyYAML gets wrong in lists.
+        style = '"' if _UNSAFE_IN_YAML.search(value) else "|" if "\n" in value else None
+        return dumper.represent_scalar("tag:yaml.org,2002:str", value, style=style)
 
     Blocks.add_representer(str, text)
     content = {
         "name": prompt.name,
         "type": "text" if isinstance(prompt.template, str) else "chat",
         "prompt": _plain(prompt.template),
-        "config": dict(prompt.config),
+        "config": json.loads(canonical(dict(prompt.config))),  # numpy's numbers and tuples become plain ones
         "tags": list(prompt.tags),
         "commit_message": prompt.commit_message,
     }
@@ -234,9 +244,13 @@ def diff_words(old: str, new: str) -> list[tuple[str, str]]:
 
 def _split(ref: str) -> tuple[str, str | None]:
     name, found, version = ref.partition("@")
-    if not _NAME.fullmatch(name) or ".." in name.split("/"):
+    if not _is_name(name):
         raise PromptError(f"{ref!r} is no prompt: write name@version, such as ticket-triage@v2")
     return name, version.strip() if found and version.strip() else None
+
+
+def _is_name(name: object) -> bool:
+    return isinstance(name, str) and bool(_NAME.fullmatch(name)) and not {".", ".."} & set(name.split("/"))
 
 
 def _roots() -> list[Path]:
@@ -260,16 +274,32 @@ def _known_versions(name: str) -> dict[str, Path]:
 
 
 def _read(path: Path, name: str, version: str) -> Prompt:
+    try:
+        return _from_yaml(path.read_text("utf-8"), name, version)
+    except (OSError, UnicodeDecodeError) as error:
+        raise PromptError(f"{path}: cannot be read: {error}") from None
+    except PromptError as error:
+        raise PromptError(f"{path}: {error}") from None
+
+
+def _from_yaml(text: str, name: str, version: str) -> Prompt:
     import yaml
 
     try:
-        content = yaml.load(path.read_text("utf-8"), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise PromptError(f"{path}: cannot be read as YAML: {error}") from None
+        content = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506  # both are safe
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: a date such as 2026-99-99
+        raise PromptError(f"cannot be read as YAML: {error}") from None
+    return _from_content(content, name, version)
+
+
+def _check_survives(text: str, prompt: Prompt) -> None:
+    """A version that could not be loaded again, or as something else, must never be written."""
     try:
-        return _from_content(content, name, version)
+        same = _from_yaml(text, prompt.name, prompt.version).sha == prompt.sha
     except PromptError as error:
-        raise PromptError(f"{path}: {error}") from None
+        raise PromptError(f"{prompt.ref} cannot be saved: {error}") from None
+    if not same:
+        raise PromptError(f"{prompt.ref} cannot be saved: it holds characters that YAML does not keep")
 
 
 def _from_content(content: Any, name: str, version: str) -> Prompt:
@@ -283,14 +313,20 @@ def _from_content(content: Any, name: str, version: str) -> Prompt:
         raise PromptError(f"says name {content['name']!r}, but its folder is {name!r}")
     if content["type"] not in ("text", "chat"):
         raise PromptError(f"type {content['type']!r}: must be text or chat")
+    tags = content.get("tags") or []
+    if not isinstance(tags, list) or not all(isinstance(tag, str) for tag in tags):
+        raise PromptError("tags must be a list of words: [support, german]")
+    if not isinstance(content.get("commit_message") or "", str):
+        raise PromptError("commit_message must be text")
     template = content["prompt"]
     if (content["type"] == "text") != isinstance(template, str):
-        raise PromptError(f"type is {content['type']}, but prompt is {'text' if isinstance(template, str) else 'no text'}")
+        found = "text" if isinstance(template, str) else "no text"
+        raise PromptError(f"type is {content['type']}, but prompt is {found}")
     return Prompt(
         name=name,
         template=template if isinstance(template, str) else _messages(template),
         config=content.get("config") or {},
-        tags=tuple(content.get("tags") or ()),
+        tags=tuple(tags),
         commit_message=content.get("commit_message") or "",
         version=version,
     )
@@ -310,7 +346,7 @@ def _check_messages(template: object, where: str) -> None:
     if not isinstance(template, tuple) or not template or not all(isinstance(m, Message) for m in template):
         raise PromptError(f"{where}: the prompt must be a text or a tuple of messages")
     for message in template:
-        if message.role not in _ROLES:
+        if not isinstance(message.role, str) or message.role not in _ROLES:
             raise PromptError(f"{where}: role {message.role!r}: {choices(str(message.role), _ROLES)}")
         if not isinstance(message.content, str):
             raise PromptError(f"{where}: the content of a {message.role} message must be text")
@@ -362,16 +398,18 @@ def _fill(parts: list[str], values: Mapping[str, str]) -> str:
 
 def _write_new(path: Path, text: str) -> bool:
     """Create `path` with `text`, complete or not at all; False if it exists (another process was faster)."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary = path.with_name(f".{path.name}.{os.urandom(8).hex()}")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         temporary.write_text(text, "utf-8")
         os.link(temporary, path)
     except FileExistsError:
         return False
     except OSError as error:
-        raise PromptError(f"{path}: cannot be written: {error}") from None
+        raise StorageError(f"{path}: cannot be written: {error}. Free space or rights, then save again.") from None
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
     return True
 
 

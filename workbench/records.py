@@ -115,7 +115,7 @@ class Reply:
     `stop_reason`: end, max_tokens, stop_sequence, tool_use, refusal, content_filter, or the vendor's own word.
     `cost_usd` is the list price of this call, hit or not (`None`: unknown, which is not free); `spent_usd` is what this
     call cost now, 0 for a hit. `latency_s` leaves out the time waited for a slot or between attempts (`waited_s`).
-    `loose`: recorded for the same input, but not provably for the same request.
+    `loose`: recorded for the same input, but not provably for the same request; or simulated without a known case.
     """
 
     text: str

@@ -52,7 +52,9 @@ class Setting:
         """The value as `workbench doctor` may print it."""
         if self.text is None:
             return "not set"
-        return "set, hidden" if self.name in SECRET else _without_credentials(self.text)
+        if self.name in SECRET:
+            return "set, hidden"
+        return _without_credentials(self.text) if self.name.endswith(("_URL", "_HOST")) else self.text
 
     def __repr__(self) -> str:
         return f"Setting({self.name}={self.shown()} from {self.origin})"
@@ -90,8 +92,8 @@ def is_live() -> bool:
 def concurrency() -> int:
     """`WORKBENCH_CONCURRENCY` without loading pydantic: a replay needs this one number. Raises SettingsError."""
     found = setting("WORKBENCH_CONCURRENCY")
-    text = found.text or ""
-    if not text.isdecimal() or int(text) < 1:
+    text = (found.text or "").strip()
+    if not text.isdecimal() or len(text) > 9 or int(text) < 1:
         raise SettingsError(f"WORKBENCH_CONCURRENCY is {text!r} ({found.origin}): it must be a whole number, 1 or more")
     return int(text)
 
@@ -104,7 +106,8 @@ def load() -> Any:
     from pydantic import ValidationError
 
     try:
-        return _model()(**{name.lower(): setting(name).text for name in DEFAULTS})
+        values: dict[str, Any] = {name.lower(): setting(name).text for name in DEFAULTS}
+        return _model()(**values)
     except ValidationError as error:
         faults = "; ".join(f"{'.'.join(map(str, e['loc'])).upper()}: {e['msg']}" for e in error.errors())
         raise SettingsError(f"wrong settings: {faults}. `workbench doctor` shows where each comes from.") from None
@@ -121,7 +124,7 @@ def _model() -> type[BaseSettings]:
 
         @classmethod
         def settings_customise_sources(
-            cls, settings_cls: type[BaseSettings], init_settings: PydanticBaseSettingsSource, **_: Any
+            cls, settings_cls: type[BaseSettings], init_settings: PydanticBaseSettingsSource, *_: Any, **__: Any
         ) -> tuple[PydanticBaseSettingsSource, ...]:
             # `setting()` is the only reader: environment and .env are merged there, with their origin.
             return (init_settings,)
@@ -153,12 +156,16 @@ def _dotenv(path: Path) -> dict[str, str | None]:
 def _parse_dotenv(path: Path, stamp: int) -> dict[str, str | None]:
     from dotenv import dotenv_values
 
-    return dict(dotenv_values(path))
+    try:
+        return dict(dotenv_values(path))
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path}: cannot be read ({error}): a line is NAME=value, in UTF-8") from None
 
 
 def _without_credentials(text: str) -> str:
-    """`http://user:secret@host` without the secret: base URLs may carry one."""
+    """`http://user:secret@host` without the secret: an address may carry one, with or without a scheme, and it may
+    hold an @ or a / itself. What follows a ? may be a key too."""
     scheme, found, rest = text.partition("://")
-    if found and "@" in rest.split("/", 1)[0]:
-        return f"{scheme}://***@{rest.split('@', 1)[1]}"
-    return text
+    _, hidden, host = (rest if found else text).rpartition("@")
+    host, asks, _ = host.partition("?")
+    return f"{scheme + found if found else ''}{'***@' if hidden else ''}{host}{'?***' if asks else ''}"

@@ -36,7 +36,8 @@ def mean_interval(case_means: Floats, repeats: Floats, *, binary: bool, bounds: 
     cases equally (Miller 2024, "Adding Error Bars to Evals", arXiv:2411.00640, clustered standard errors).
 
     Binary: Clopper–Pearson, with repeats on the effective size n' = m(1 − m)/(s²/n), clipped to [n, n·k].
-    Graded: t on the case means from 200 cases or without bounds, else the betting interval.
+    Graded: t on the case means from 200 cases or without bounds, else the betting interval; the betting interval too
+    when all bounded values are equal, from which t would conclude a certainty that no sample gives.
     Raises ValueError for no cases.
     """
     n = len(case_means)
@@ -47,8 +48,8 @@ def mean_interval(case_means: Floats, repeats: Floats, *, binary: bool, bounds: 
         effective = _effective_size(case_means, repeats)
         low, high = clopper_pearson(mean * effective, effective, level)
         return Interval(mean, low, high, n, "Clopper–Pearson")
-    if bounds is not None and n < LARGE:
-        low, high = betting(case_means, bounds, level)
+    if bounds is not None and (n < LARGE or np.ptp(case_means) == 0):
+        low, high = betting(case_means[: 5 * LARGE], bounds, level)  # equal values: beyond it the grid is the limit
         return Interval(mean, low, high, n, "betting")
     low, high = t_limits(case_means, level)
     if bounds is not None:
@@ -57,7 +58,7 @@ def mean_interval(case_means: Floats, repeats: Floats, *, binary: bool, bounds: 
 
 
 def clopper_pearson(successes: float, n: float, level: float = 0.95) -> tuple[float, float]:
-    """Exact limits of a binomial proportion (Clopper & Pearson 1934), by the beta quantiles; sizes may be fractional."""
+    """Exact limits of a binomial proportion (Clopper & Pearson 1934), by beta quantiles; sizes may be fractional."""
     from scipy.special import betaincinv
 
     tail = (1 - level) / 2
@@ -83,7 +84,8 @@ def betting(values: Floats, bounds: tuple[float, float], level: float = 0.95, gr
     Waudby-Smith & Ramdas 2024, "Estimating means of bounded random variables by betting", hedged capital with the
     fixed-n bets λ_t = sqrt(2 log(2/α) / (n σ̂²_{t−1})) truncated at c/m and c/(1 − m), c = 1/2. A mean m is kept while
     max(K⁺, K⁻)/2 < 1/α at every step. `values`, shape (n,), in their order; `grid` candidate means are tried, and the
-    limits are rounded outwards to it.
+    limits are rounded outwards to it. Values whose order contradicts every candidate (sorted ones) tell nothing: the
+    limits are then the bounds.
     """
     low, high = bounds
     x = np.clip((values - low) / (high - low), 0.0, 1.0)
@@ -99,8 +101,8 @@ def betting(values: Floats, bounds: tuple[float, float], level: float = 0.95, gr
     capital = np.maximum(np.cumsum(np.log1p(up * gains), axis=0), np.cumsum(np.log1p(-down * gains), axis=0))
     kept = candidates[(capital - np.log(2) < np.log(1 / alpha)).all(axis=0)]
     step = 1 / grid
-    if len(kept) == 0:  # no candidate survives: all the values sit at one end
-        kept = np.array([float(x.mean())])
+    if len(kept) == 0:
+        return low, high
     scaled = max(float(kept[0]) - step, 0.0), min(float(kept[-1]) + step, 1.0)
     return low + scaled[0] * (high - low), low + scaled[1] * (high - low)
 

@@ -22,8 +22,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Retries:
-    """When to try again: at most `attempts` in all, waiting what the server asked for, else `first_s` doubled each time,
-    jittered, up to `longest_s`; a server that asks for more than `longest_s` is not waited for. A refused connection gets one more try only: nobody listens there."""
+    """When to try again: at most `attempts` in all, waiting what the server asked for, else `first_s` doubled each
+    time, jittered, up to `longest_s`; a server that asks for more than `longest_s` is not waited for. A refused
+    connection gets one more try only: nobody listens there."""
 
     attempts: int = 5
     first_s: float = 0.5
@@ -36,9 +37,13 @@ class Retries:
             return None
         if error.retry_after_s is not None:
             # a little later than asked, so that all who were refused together do not come back together
-            return error.retry_after_s * random.uniform(1.0, 1.1) if error.retry_after_s <= self.longest_s else None
+            return error.retry_after_s * _jitter(1.0, 1.1) if error.retry_after_s <= self.longest_s else None
         ceiling = min(self.first_s * 2 ** (attempt - 1), self.longest_s)
-        return random.uniform(ceiling / 2, ceiling)
+        return _jitter(ceiling / 2, ceiling)
+
+
+def _jitter(low: float, high: float) -> float:
+    return random.uniform(low, high)  # noqa: S311  # spreads retries, keeps no secret
 
 
 @dataclass

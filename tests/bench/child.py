@@ -87,9 +87,11 @@ async def bare(job: Result) -> Result:
 
 
 async def _ask(client: AsyncOpenAI, text: str) -> Response:
-    message = {"role": "user", "content": text}
     return await client.responses.create(
-        model=material.MODEL, input=[message], max_output_tokens=material.MAX_TOKENS, store=False
+        model=material.MODEL,
+        input=[{"role": "user", "content": text}],
+        max_output_tokens=material.MAX_TOKENS,
+        store=False,
     )
 
 

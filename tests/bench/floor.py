@@ -9,6 +9,7 @@ import hashlib
 import json
 import sqlite3
 import sys
+from pathlib import Path
 
 KEYS_PER_QUERY = 500
 
@@ -16,7 +17,7 @@ KEYS_PER_QUERY = 500
 def main(database: str, identities: str) -> int:
     """The number of replies read."""
     connection = sqlite3.connect(database)
-    with open(identities, encoding="utf-8") as file:
+    with Path(identities).open(encoding="utf-8") as file:
         keys = [hashlib.sha256(line.rstrip("\n").encode()).hexdigest() for line in file]
     replies = 0
     for start in range(0, len(keys), KEYS_PER_QUERY):

@@ -119,8 +119,9 @@ def cold(bench: Bench) -> Iterator[Line]:
                    f"{_spread(ratios, '.2f')} × bare loop", "≤ 0.80 ×",
                    f"{_spread(ours, '.2f')} ms; bare loop {_spread(theirs, '.2f')} ms")  # fmt: skip
         whole = [statistics.median(one.cpu_s for one in found[name]) for name in ("cold", "bare")]
-        yield Line("  the same as whole processes, start-up and warm-up included", f"{whole[0] / whole[1]:.2f} × bare loop",
-                   "", f"{whole[0]:.2f} s; bare loop {whole[1]:.2f} s of CPU")  # fmt: skip
+        yield Line("  the same as whole processes, start-up and warm-up included",
+                   f"{whole[0] / whole[1]:.2f} × bare loop", "",
+                   f"{whole[0]:.2f} s; bare loop {whole[1]:.2f} s of CPU")  # fmt: skip
         walls = [statistics.median(one.result["wall_s"] for one in found[name]) for name in ("cold", "bare")]
         pace = LATENCY_S * trials / material.CONCURRENCY
         yield Line(
@@ -165,9 +166,10 @@ def replay(bench: Bench, home: Path) -> Iterator[Line]:
         medians[trials] = statistics.median(one.wall_s for one in whole)
         floor = statistics.median(one.wall_s for one in least)
         target = {1_000: "≤ 0.5 s", 20_000: "≥ 5,000/s"}.get(trials, "")
+        cpu = statistics.median(one.cpu_s for one in whole)
         yield Line(f"replay, {trials:,} trials, whole process", f"{_spread([o.wall_s for o in whole], '.2f')} s, "
                    f"{trials / medians[trials]:,.0f}/s", target,
-                   f"CPU {statistics.median(o.cpu_s for o in whole):.2f} s; floor {floor:.2f} s, {trials / floor:,.0f}/s")  # fmt: skip
+                   f"CPU {cpu:.2f} s; floor {floor:.2f} s, {trials / floor:,.0f}/s")  # fmt: skip
     yield _growth(medians)
     yield _clean(task("replay", _forget_runs(home), dataset=str(home / "bench-1000.jsonl"), audit=True))
 
@@ -201,8 +203,9 @@ def imports(bench: Bench) -> Iterator[Line]:
                f"python -c pass {nothing * 1e3:.0f} ms; forbidden imports: {', '.join(seen) or 'none'}")  # fmt: skip
     names = [task("touch", home, all=True) for _ in range(3 if bench.quick else 7)]
     wall = statistics.median(one.wall_s for one in names)
+    seen = names[0].result["modules"]
     yield Line("  and every public name used once", f"{(wall - nothing) * 1e3:.0f} ms", "",
-               f"asyncio and json included; forbidden imports: {', '.join(names[0].result['modules']) or 'none'}")  # fmt: skip
+               f"asyncio and json included; forbidden imports: {', '.join(seen) or 'none'}")  # fmt: skip
 
 
 def _answered(ended: Ended, trials: int) -> Ended:

@@ -76,7 +76,7 @@ def test_faults(via: Via, ask: Callable[..., Any], server: StandIn) -> None:
             before = server.control("stats")["requests"]
             patience = 0.2 if kind == "hang" else 10.0
             connection = via.connection(server.url, stand_in=True, timeout_s=patience)
-            error = await failure(ask(connection, via.request(f"about {kind}")), quota_of(via, expected))
+            error = await failure(ask(connection, via.request(f"about {kind}")), expected)
             assert server.control("stats")["requests"] == before + 1
             assert error.retryable is type(error).retryable
             assert error.maybe_charged is type(error).maybe_charged
@@ -85,11 +85,6 @@ def test_faults(via: Via, ask: Callable[..., Any], server: StandIn) -> None:
             await ask(via.connection(server.url, stand_in=True), via.request(f"about {kind}"))
 
     asyncio.run(law())
-
-
-def quota_of(via: Via, expected: type[CallError]) -> type[CallError]:
-    """Ollama has no word for a quota, so a 429 of its is a limit that passes."""
-    return RateLimited if via.provider == "ollama" and expected is QuotaReached else expected
 
 
 @every

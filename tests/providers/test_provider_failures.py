@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from aiohttp import web
 from provider_calls import ENDPOINTS, EVERY, KEY, Via, complete, failure, streamed
-from vendor_server import Sent, VendorServer, saying
+from vendor_server import Sent, VendorServer, answer, saying
 
 from workbench.errors import (
     CallError,
@@ -27,6 +27,7 @@ from workbench.errors import (
     ServerFailed,
     TimedOut,
 )
+from workbench.providers import open_provider
 from workbench.providers.failures import Asked, retry_after, translate
 
 if TYPE_CHECKING:
@@ -257,12 +258,38 @@ def test_text_that_is_no_unicode(via: Via) -> None:
     asyncio.run(law())
 
 
+@pytest.mark.parametrize("kind", [asyncio.CancelledError, KeyboardInterrupt, GeneratorExit, RuntimeError])
+def test_what_is_no_failure_of_a_call(kind: type[BaseException]) -> None:
+    """Cancelling is not translated, nor is a bug of ours, even while something else goes wrong."""
+    error = kind()
+    error.__context__ = ConnectionResetError("on the way")
+    assert translate(error, Asked("x:y"), None) is None
+
+
 @every
-@pytest.mark.parametrize("cancelled", [asyncio.CancelledError(), KeyboardInterrupt()], ids=["cancel", "interrupt"])
-def test_what_is_no_failure_of_a_call(via: Via, cancelled: BaseException) -> None:
-    """Cancelling is not translated, and neither is an error that is none of the call's."""
-    assert translate(cancelled, Asked("x:y"), None) is None
-    assert translate(RuntimeError("a bug of ours"), Asked("x:y"), None) is None
+def test_cancelling(via: Via) -> None:
+    """A cancelled call is cancelled, and the adapter stays usable."""
+
+    async def law() -> None:
+        arrived = asyncio.Event()
+
+        async def first_silent(request: web.Request, sent: Sent) -> web.StreamResponse:
+            if not arrived.is_set():
+                arrived.set()
+                await asyncio.Event().wait()
+            return await answer(request, sent)
+
+        async with VendorServer(first_silent) as server:
+            provider = open_provider(via.connection(server.url, concurrency=1))
+            call = asyncio.ensure_future(provider.complete(via.request()))
+            await arrived.wait()
+            call.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await call
+            assert (await provider.complete(via.request())).text
+            await provider.close()
+
+    asyncio.run(law())
 
 
 def _bases() -> Iterator[type[CallError]]:

@@ -295,9 +295,9 @@ def test_vendors_own_address(via: Via, monkeypatch: pytest.MonkeyPatch) -> None:
 
     async def law() -> str:
         provider = open_provider(replace(via.connection(""), base_url=None))
-        client: Any = provider._client  # type: ignore[attr-defined]
+        adapter: Any = provider
         try:
-            return str(client._client.base_url if via.provider == "ollama" else client.base_url)
+            return str(adapter._clients[0]._client.base_url if via.provider == "ollama" else adapter._client.base_url)
         finally:
             await provider.close()
 

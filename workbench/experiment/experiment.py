@@ -127,7 +127,10 @@ class Experiment:
         if isinstance(entry, catalog.Model) or ":" in entry:
             return catalog.load_models([entry])
         stand_in = any(origin.stand_in for origin in session.origins.values())
-        usable = [name for name in catalog.providers_of(entry, stand_in=stand_in) if name in session.origins]
+        having = catalog.providers_of(entry, stand_in=stand_in)
+        usable = [name for name in having if name in session.origins]
+        if not usable and not self._providers:
+            session.origin(having[0])  # says what is missing for it
         return catalog.load_models([entry], self._providers or usable, stand_in=stand_in)
 
     def _looked_up(self, design: Design, session: Session, cache: str) -> Iterator[tuple[Arm, Request, Usage | None]]:

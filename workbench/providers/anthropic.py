@@ -47,7 +47,7 @@ class Anthropic:
             max_retries=0,
             timeout=connection.timeout_s,
             open_telemetry=False,
-            http_client=client(**pool_settings(connection, httpx2)),
+            http_client=client(**pool_settings(connection, httpx2, connection.concurrency)),
         )
         self._client._custom_headers = {}  # ANTHROPIC_CUSTOM_HEADERS could change the key or the API version
 
@@ -84,7 +84,7 @@ class Anthropic:
         yield reply
 
     async def _streamed(self, request: Request) -> Reply:
-        """`complete` for an answer that may take long."""
+        """`complete` for an answer that may take long; as it is streamed, its `ttft_s` is known."""
         *_, reply = [part async for part in self.stream(request)]
         return cast("Reply", reply)
 

@@ -20,6 +20,7 @@ SOURCES: dict[str, tuple[Source, bool]] = {
     "simulated": ("simulated", False),
     "recorded": ("recorded", False),
     "recorded-loose": ("recorded", True),
+    "simulated-loose": ("simulated", True),
 }
 """What a stand-in server says in `x-workbench-source`: our word for it, and whether the match was loose."""
 
@@ -134,7 +135,7 @@ def asked_params(request: Request, known: Mapping[str, frozenset[str]]) -> dict[
         if name not in known[request.endpoint]:
             there = ", ".join(sorted(known[request.endpoint]))
             raise RequestRefused(
-                f"{who} has no parameter {name!r} at {request.endpoint}; remove it. It knows: {there}."
+                f"{who} has no parameter {name!r} at {request.endpoint}; remove it. There are: {there}."
             )
     return params
 

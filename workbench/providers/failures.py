@@ -119,7 +119,8 @@ CAUSES: dict[str, type[CallError]] = {
     "InvalidURL": RequestRefused,
     # The SDK's word for anything else that broke on the way.
     "APIConnectionError": ConnectionLost,
-    "TransportError": ConnectionLost,
+    "RequestError": ConnectionLost,
+    "ClientError": ConnectionLost,
 }
 """Names of exception classes and their bases; the innermost exception that is known decides."""
 
@@ -160,22 +161,24 @@ class Asked:
 
 def translate(error: BaseException, asked: Asked, headers: Mapping[str, str] | None) -> CallError | None:
     """`error` as one of ours, or None for what is no failure of a call. `headers` of the answer, if one began."""
+    if not isinstance(error, Exception):  # cancelled or interrupted, whatever went wrong before
+        return None
     names = {base.__name__ for base in type(error).__mro__}
     status = getattr(error, "status_code", None)
     if isinstance(status, int) and "APIResponseValidationError" not in names:
         return _from_status(error, status, asked, headers)
     if type(error).__name__ == "APIError":  # openai, mid-stream: a body and no status
         return in_body(getattr(error, "body", None) or str(error), asked, headers)
-    for cause in _innermost_first(error):
-        for base in type(cause).__mro__:
-            if base.__name__ in CAUSES:
-                detail = f"{type(cause).__name__}: {cause}"
-                return asked.failure(CAUSES[base.__name__], detail, request_id=request_id(headers))
-    if isinstance(error, (ValueError, TypeError, LookupError, AttributeError)):
+    if names & CAUSES.keys():
+        kind, cause = _decided(error)
+    elif isinstance(error, OSError):
+        kind, cause = ConnectionLost, error
+    elif isinstance(error, (ValueError, TypeError, LookupError, AttributeError)):
         # Before an answer, the SDK could not write the request; after, neither it nor we could read what came.
-        kind = RequestRefused if headers is None else MalformedReply
-        return asked.failure(kind, f"{type(error).__name__}: {error}", request_id=request_id(headers))
-    return None
+        kind, cause = (RequestRefused if headers is None else MalformedReply), error
+    else:
+        return None
+    return asked.failure(kind, f"{type(cause).__name__}: {cause}", request_id=request_id(headers))
 
 
 def in_body(body: object, asked: Asked, headers: Mapping[str, str] | None) -> CallError:
@@ -250,6 +253,16 @@ def _message(body: object) -> str:
     inner = _inner(body)
     message = inner.get("message") if isinstance(inner, dict) else inner
     return message if isinstance(message, str) else ""
+
+
+def _decided(error: BaseException) -> tuple[type[CallError], BaseException]:
+    """What `CAUSES` makes of an error that it knows, and the cause that decided."""
+    return next(
+        (CAUSES[base.__name__], cause)
+        for cause in _innermost_first(error)
+        for base in type(cause).__mro__
+        if base.__name__ in CAUSES
+    )
 
 
 def _innermost_first(error: BaseException) -> list[BaseException]:

@@ -49,7 +49,7 @@ class OpenAI:
             base_url=connection.base_url or URL,
             max_retries=0,
             timeout=connection.timeout_s,
-            http_client=client(**pool_settings(connection, httpx2)),
+            http_client=client(**pool_settings(connection, httpx2, connection.concurrency)),
         )
         # OPENAI_ORG_ID, OPENAI_PROJECT_ID and OPENAI_CUSTOM_HEADERS could change who is billed, or the key.
         self._client.organization = self._client.project = None

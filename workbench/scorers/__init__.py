@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
     from workbench.scorers.base import Function
 
-__all__ = ["BUILT_IN", "Scorer", "as_scorers", "contains", "exact", "json_fields", "numeric", "regex", "score", "scorer",
-           "valid_json"]  # fmt: skip
+__all__ = ["BUILT_IN", "Scorer", "as_scorers", "contains", "exact", "json_fields", "numeric", "regex", "score",
+           "scorer", "valid_json"]  # fmt: skip
 
 
 def as_scorers(given: str | Function | Scorer | Iterable[str | Function | Scorer]) -> tuple[Scorer, ...]:
@@ -42,10 +42,13 @@ def _as_scorer(entry: str | Function | Scorer) -> Scorer:
         return entry
     if callable(entry):
         return scorer(entry)
-    name, _, arguments = str(entry).partition(":")
+    name, _, text = str(entry).partition(":")
     if name not in BUILT_IN:
         raise ScorerError(f"no scorer named {name!r}: {choices(name, BUILT_IN)}; a function (case, reply) works too")
+    # a pattern or a marker may hold commas of its own; only fields are a list
+    parts = text.split(",") if name == "json_fields" else [text]
     try:
-        return BUILT_IN[name](*[part.strip() for part in arguments.split(",") if part.strip()])
+        return BUILT_IN[name](*[part.strip() for part in parts if part.strip()])
     except TypeError:
-        raise ScorerError(f"{entry!r}: wrong number of arguments for {name}{inspect.signature(BUILT_IN[name])}") from None
+        takes = inspect.signature(BUILT_IN[name])
+        raise ScorerError(f"{entry!r}: wrong number of arguments for {name}{takes}") from None

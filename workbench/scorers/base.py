@@ -9,7 +9,10 @@ from __future__ import annotations
 import hashlib
 import inspect
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
+from types import CodeType
 from typing import TYPE_CHECKING, Any, overload
 
 from workbench.errors import ScorerError
@@ -67,7 +70,7 @@ def scorer(function: Function | None = None, *, bounds: tuple[float, float] | No
         raise ScorerError(f"bounds {bounds}: the first must be below the second, and both finite")
 
     def declare(function: Function) -> Scorer:
-        own = name or getattr(function, "__name__", type(function).__name__)
+        own = str(name or getattr(function, "__name__", type(function).__name__))
         if not own.isidentifier():
             raise ScorerError("a scorer needs a name: use a named function, or @scorer(name=...)")
         identity = hashlib.sha256(f"{_source(function)}{bounds}{higher_is_better}".encode()).hexdigest()
@@ -88,17 +91,25 @@ async def score(scorer: Scorer, case: Case, reply: Reply) -> dict[str, Score]:
         reason = f"{scorer.name} raised {type(error).__name__}: {error}"
         found = {name: Score(None, reason) for name in scorer.metrics or (scorer.name,)}
     if reply.stop_reason in WORST_STOPS:
-        worst = scorer.worst
-        return {
-            name: Score(bool(worst) if isinstance(one.value, bool) else worst, f"the answer ended with {reply.stop_reason}")
-            for name, one in found.items()
-        }
+        reason = f"the answer ended with {reply.stop_reason}"
+        return {name: Score(_worst(scorer, one.value), reason) for name, one in found.items()}
     return found
+
+
+def _worst(scorer: Scorer, value: float | bool | None) -> float | bool:
+    """The worst value on the scale of `value`: a scorer without declared bounds may leave 0 to 1."""
+    if isinstance(value, bool):
+        return not scorer.higher_is_better
+    if scorer.bounds or value is None:
+        return scorer.worst
+    return min(scorer.worst, value) if scorer.higher_is_better else max(scorer.worst, value)
 
 
 def _read(scorer: Scorer, outcome: Outcome) -> dict[str, Score]:
     """The natural return types, normalised."""
-    if isinstance(outcome, dict):
+    if isinstance(outcome, Mapping):
+        if not outcome:
+            raise TypeError("it returned no metric")
         unnamed = [name for name in outcome if not isinstance(name, str) or not name]
         if unnamed:
             raise TypeError(f"metric names must be texts, got {unnamed[0]!r}")
@@ -111,13 +122,14 @@ def _one(scorer: Scorer, value: Any) -> Score:
     number = given.value
     if number is None or isinstance(number, bool):
         return given
-    if hasattr(number, "item"):  # numpy's scalars
+    if hasattr(number, "item") and getattr(number, "size", 1) == 1:  # numpy's scalars
         number = number.item()
         given = replace(given, value=number)
         if isinstance(number, bool):
             return given
     if not isinstance(number, (int, float)):
-        raise TypeError(f"returned {type(number).__name__}; a score is a bool, a number or None")
+        # not raised: the other metrics of a mapping keep their values
+        return Score(None, f"{scorer.name} returned {type(number).__name__}; a score is a bool, a number or None")
     if not math.isfinite(number):
         return Score(None, f"{scorer.name} returned {number}")
     if scorer.bounds and not scorer.bounds[0] <= number <= scorer.bounds[1]:
@@ -126,15 +138,40 @@ def _one(scorer: Scorer, value: Any) -> Score:
 
 
 def _source(function: Any) -> str:
-    """Text that changes when the function does: its source (else its bytecode) and the plain values it closes over."""
+    """Text that changes when the function does, and is the same in every process: its source (else its bytecode) and
+    the plain values that it closes over, is partially applied to, or holds as an object."""
+    if isinstance(function, partial):
+        return _source(function.func) + _values([list(function.args), function.keywords])
+    code = getattr(function, "__code__", None)
     try:
-        text = inspect.getsource(function)
+        text = inspect.getsource(function if code else type(function))
     except (OSError, TypeError):
-        code = getattr(function, "__code__", None)
-        text = f"{code.co_code.hex()}{code.co_consts}{code.co_names}" if code else type(function).__qualname__
-    for cell in getattr(function, "__closure__", None) or ():
-        try:
-            text += canonical(cell.cell_contents)
-        except (TypeError, ValueError):
-            text += type(cell.cell_contents).__qualname__
-    return text
+        text = _bytecode(code) if code else f"{type(function).__qualname__} {getattr(function, '__qualname__', '')}"
+    held = [] if code else [_values(vars(function))] if hasattr(function, "__dict__") else []
+    return "".join([text, *held, *(_cell(cell) for cell in getattr(function, "__closure__", None) or ())])
+
+
+def _bytecode(code: CodeType) -> str:
+    """Code with its constants, without the addresses and the orders of sets that differ from process to process."""
+    shown = (_bytecode(one) if isinstance(one, CodeType) else repr(sorted(map(repr, one)))
+             if isinstance(one, frozenset) else repr(one) for one in code.co_consts)  # fmt: skip
+    return f"{code.co_code.hex()}{code.co_names}{list(shown)}"
+
+
+def _cell(cell: Any) -> str:
+    try:
+        return _values(cell.cell_contents)
+    except ValueError:  # not filled yet
+        return ""
+
+
+def _values(value: Any) -> str:
+    """Plain data as its content, containers of other things as far as they are plain, anything else as its type."""
+    if isinstance(value, dict):
+        return "".join(f"{name}={_values(one)};" for name, one in value.items())
+    if isinstance(value, list):
+        return "".join(f"{_values(one)};" for one in value)
+    try:
+        return canonical(value)
+    except (TypeError, ValueError, RecursionError):
+        return type(value).__qualname__

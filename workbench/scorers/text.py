@@ -19,13 +19,17 @@ if TYPE_CHECKING:
 VERSION = 1
 """Part of every built-in scorer's identity: raised when a change here may change a score."""
 
-_NUMBER = re.compile(r"[-−]?(?:\d{1,3}(?:,\d{3})+|\d+)?(?:\.\d+)?(?<=\d)")
-_TRIES = 2000
-"""How many opening braces of one answer are tried: hostile text must not cost minutes."""
+_NUMBER = re.compile(r"[-−]?(?:\d{1,3}(?:,\d{3})+|\d+)?(?:\.\d+)?(?<=\d)(?:[eE][-+−]?\d+)?")
+_MAGNITUDE = 400
+"""Powers of ten within which a number is read: sums of larger ones overflow."""
+_BRACE = re.compile(r"\{(?=\s*[\"}])")
+"""A brace that may open a JSON object; the many of LaTeX and of code may not."""
+_EFFORT = 20_000_000
+"""Characters read over and over in one answer, about: hostile text must not cost minutes."""
 
 
 def exact() -> Scorer:
-    """True when the whole answer is the expected text, white space around it and letter case aside."""
+    """True when the whole answer is the expected text, white space and letter case aside."""
 
     def compare(case: Case, reply: Reply) -> bool:
         return _plain(reply.text) == _plain(_expected(case))
@@ -42,6 +46,8 @@ def contains(after: str = "") -> Scorer:
     def compare(case: Case, reply: Reply) -> bool:
         answer = reply.text.rpartition(after)[2] if after else reply.text
         wanted = _plain(_expected(case))
+        if not wanted:
+            raise ValueError(f"case {case.id} expects an empty text, which every answer contains")
         return re.search(rf"(?<!\w){re.escape(wanted)}(?!\w)", _plain(answer)) is not None
 
     return _binary("contains", compare, after)
@@ -79,7 +85,7 @@ def numeric(tolerance: str | float = 0.0) -> Scorer:
         found = _last_number(reply.text)
         if found is None:
             return Score(False, "no number in the answer")
-        return Score(abs(found - wanted) <= allowed, f"read {found}")
+        return Score(abs(found - wanted) <= allowed, _cut(f"read {found}"))
 
     return _binary("numeric", compare, str(tolerance))
 
@@ -88,11 +94,9 @@ def valid_json() -> Scorer:
     """True when the whole answer, or the one fenced block that it consists of, is JSON."""
 
     def compare(case: Case, reply: Reply) -> bool:
-        text = reply.text.strip()
-        if fenced := re.fullmatch(r"```(?:json)?\s*\n(.*?)\n?```", text, re.DOTALL):
-            text = fenced.group(1)
         try:
-            json.loads(text)
+            # integers are not converted: Python refuses those of more than 4,300 digits, JSON does not
+            json.loads(_unfenced(reply.text), parse_int=str, parse_constant=_refuse_constant)
         except (ValueError, RecursionError):
             return False
         return True
@@ -111,6 +115,8 @@ def json_fields(*fields: str) -> Scorer:
         if not isinstance(case.expected, dict):
             raise TypeError(f"json_fields needs an expected object, case {case.id} has {case.expected!r}")
         wanted = fields or tuple(case.expected)
+        if not wanted:
+            raise ValueError(f"case {case.id} expects an object without fields")
         if absent := [name for name in wanted if name not in case.expected]:
             raise KeyError(f"case {case.id} expects no field {absent[0]!r}")
         found = last_json_object(reply.text)
@@ -130,18 +136,29 @@ def last_json_object(text: str) -> dict[str, Any] | None:
     """The last complete JSON object in a text, prose and code fences around it allowed; None if there is none."""
     decoder = json.JSONDecoder()
     found = None
-    at = text.find("{")
-    for _ in range(_TRIES):
-        if at < 0:
-            break
+    effort = end = 0
+    while effort < _EFFORT and (brace := _BRACE.search(text, end)):
+        at = brace.start()
         try:
-            value, end = decoder.raw_decode(text, at)
-        except (ValueError, RecursionError):
+            found, end = decoder.raw_decode(text, at)
+        except (ValueError, RecursionError) as error:
+            reached = error.pos if isinstance(error, json.JSONDecodeError) and "string" not in error.msg else len(text)
+            # the error itself counts the lines before it, fast; 200 characters stand for its making
+            effort += max(reached - at, 0) + len(text) // 32 + 200
             end = at + 1
-        else:
-            found = value
-        at = text.find("{", end)
     return found
+
+
+def _unfenced(text: str) -> str:
+    """The text, or what the one fenced block that it consists of holds."""
+    head, newline, rest = text.strip().partition("\n")
+    if newline and head.rstrip() in ("```", "```json") and rest.endswith("```"):
+        return rest.removesuffix("```")
+    return text
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")
 
 
 def _binary(name: str, compare: Callable[[Case, Reply], Any], *arguments: str) -> Scorer:
@@ -176,9 +193,20 @@ def _same(found: Any, wanted: Any) -> bool:
 def _reason(found: dict[str, Any] | None, expected: Mapping[str, Any], right: Mapping[str, bool]) -> str:
     if found is None:
         return "no JSON object in the answer"
-    wrong = [f"{name}: {json.dumps(found.get(name), ensure_ascii=False)} instead of "
-             f"{json.dumps(expected[name], ensure_ascii=False)}" for name, ok in right.items() if not ok]  # fmt: skip
-    return "; ".join(wrong)
+    return "; ".join(f"{name}: {_shown(found.get(name))} instead of {_shown(expected[name])}"
+                     for name, ok in right.items() if not ok)  # fmt: skip
+
+
+def _shown(value: Any) -> str:
+    try:
+        return _cut(json.dumps(value, ensure_ascii=False))
+    except RecursionError:
+        return "deeply nested data"
+
+
+def _cut(text: str) -> str:
+    """A reason stays readable, whatever the answer holds."""
+    return text if len(text) <= 200 else text[:200] + "…"
 
 
 def _number(value: Any) -> Decimal | None:
@@ -190,7 +218,7 @@ def _number(value: Any) -> Decimal | None:
         number = Decimal(text)
     except InvalidOperation:
         return None
-    return number if number.is_finite() else None
+    return number if number.is_finite() and abs(number.adjusted()) <= _MAGNITUDE else None
 
 
 def _last_number(text: str) -> Decimal | None:

@@ -121,7 +121,7 @@ class Behaviour:
         thinking = self._thinking(asked)
         return Draft(
             text=outcome.text,
-            source="simulated",
+            source="simulated" if case is not None else "simulated-loose",
             stop=outcome.stop_reason,
             stop_sequence=outcome.stop_sequence,
             reasoning_tokens=thinking,

@@ -10,7 +10,7 @@ ProblemKind = Literal[
     "rate_limit", "quota", "overloaded", "server_error", "auth", "bad_request", "not_found", "too_large"
 ]
 
-Source = Literal["simulated", "recorded", "recorded-loose"]
+Source = Literal["simulated", "simulated-loose", "recorded", "recorded-loose"]
 
 _FEW_WORDS = re.compile(r"\S+\s*(?:\S+\s*){0,2}|\s+")
 
