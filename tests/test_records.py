@@ -25,11 +25,11 @@ FULL = Request(
     origin="sim:0123456789abcdef",
 )
 GOLDEN = [
-    (BARE, "bdd64bb2e9aea45e2ad2a16dafff2a0c5f0bb9d9f53f3daa7c3fd75d2cbd7d4f"),
-    (FULL, "0"),
-    (replace(BARE, params={"temperature": 0.25, "seed": 7}), "0"),
-    (replace(BARE, origin="https://models.example/v1", repeat=1), "0"),
-    (replace(BARE, output_schema={}), "0"),
+    (BARE, "d4287b1e824d900452706d2611fb99962980c12e1acc92685270709c8c09b878"),
+    (FULL, "7ae67bddbfdb544ccaabc02b957d995cdf39d2a67cb67fa510cf2ded05c32d9a"),
+    (replace(BARE, params={"temperature": 0.25, "seed": 7}), "c31495cc3953dfbda66c28a6e1643903b6b671da5aad0e61e656b3f800900dda"),
+    (replace(BARE, origin="https://models.example/v1", repeat=1), "4db8345304cc058542f41dd9bd185b348817c77375e6297e8465370aa3b62b33"),
+    (replace(BARE, output_schema={}), "4f0afb9f0022ec881e65719b9e4d828d9aaaa4357413fd9d46be9f4423e9eac6"),
 ]
 
 plain = st.recursive(

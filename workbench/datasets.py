@@ -99,7 +99,7 @@ class Dataset:
 
     def shuffled(self, seed: int = 0) -> list[Case]:
         """The cases in a seeded order that depends on each id alone: cases added later do not reorder the others."""
-        return sorted(self.cases, key=lambda case: _draw(f"{seed}/{case.id}"))
+        return sorted(self.cases, key=lambda case: place(case.id, seed))
 
     def filter(self, tags: str | Iterable[str]) -> Dataset:
         """The cases that carry every one of `tags`. Raises DatasetError if none does."""
@@ -156,6 +156,11 @@ def dataset_names() -> dict[str, Path]:
     for root in reversed(_roots()):
         found |= {path.stem: path for path in sorted(root.glob("*.*")) if path.suffix in _SUFFIXES}
     return dict(sorted(found.items()))
+
+
+def place(case_id: str, seed: int) -> float:
+    """Where a case stands in the shuffled order of a seed: a number in [0, 1)."""
+    return _draw(f"{seed}/{case_id}")
 
 
 def append_case(path: Path, case: Case) -> None:

@@ -89,13 +89,13 @@ class Report:
         if by not in (None, "tag"):
             raise ReportError(f"leaderboard by {by!r}: by must be None or 'tag'")
         metric = self._metric(metric)
-        bounds = self._bounds(metric)
+        bounds, seed = self._bounds(metric), self.plan["identity"]["seed"]
         if by is None:
             planned = self.plan["trials"] // max(len(self.plan["arms"]), 1)
-            found = [summarise(one, metric, self._ref(one.about), planned, bounds) for one in self._tallies.values()]
+            found = [summarise(one, metric, self._ref(one.about), planned, bounds, seed) for one in self._tallies.values()]
         else:
             by_tag = tally(read_rows(self.folder / "rows.jsonl"), {id_: case["tags"] for id_, case in self.cases.items()})
-            found = [summarise(one, metric, self._ref(one.about), len(one.slots), bounds, key[-1])
+            found = [summarise(one, metric, self._ref(one.about), len(one.slots), bounds, seed, key[-1])
                      for key, one in by_tag.items()]  # fmt: skip
         best_last = -1 if self._higher_is_better(metric) else 1
         found.sort(key=lambda r: (r.tag or "", r.mean is None, best_last * (r.mean or 0.0),

@@ -6,6 +6,7 @@ from array import array
 from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any
 
+from workbench.datasets import place
 from workbench.records import WORST_STOPS
 
 if TYPE_CHECKING:
@@ -106,15 +107,17 @@ class Tally:
             if not isinstance(value, bool):
                 self.graded.add(metric)
 
-    def case_scores(self, metric: str) -> dict[str, tuple[float, int]]:
-        """case id -> (mean score over its scored repeats, how many those are)."""
+    def case_scores(self, metric: str, seed: int) -> list[tuple[float, int]]:
+        """Of each case its mean score over the scored repeats, and how many those are. In the run's shuffled order, not
+        in order of completion: an interval that depends on the order must not depend on who answered first."""
         column = self.scores.get(metric, array("d"))
         sums: dict[str, tuple[float, int]] = {}
         for (case_id, _), slot in self.slots.items():
             if slot < len(column) and column[slot] == column[slot]:
                 total, count = sums.get(case_id, (0.0, 0))
                 sums[case_id] = (total + column[slot], count + 1)
-        return {case_id: (total / count, count) for case_id, (total, count) in sums.items()}
+        return [(sums[case_id][0] / sums[case_id][1], sums[case_id][1])
+                for case_id in sorted(sums, key=lambda case_id: place(case_id, seed))]  # fmt: skip
 
     def counted(self, flag: int) -> int:
         """Trials with this flag."""
@@ -136,19 +139,19 @@ def tally(rows: Iterable[Mapping[str, Any]], tags: Mapping[str, Iterable[str]] |
     return found
 
 
-def summarise(one: Tally, metric: str, prompt: str, planned: int, bounds: tuple[float, float] | None,
+def summarise(one: Tally, metric: str, prompt: str, planned: int, bounds: tuple[float, float] | None, seed: int,
               tag: str | None = None) -> ArmSummary:  # fmt: skip
     """A leaderboard row from the sums of an arm."""
     import numpy as np
 
     from workbench.stats import mean_interval
 
-    cases = one.case_scores(metric)
+    cases = one.case_scores(metric, seed)
     binary = metric not in one.graded
     interval = None
     if cases:
-        means = np.array([mean for mean, _ in cases.values()])
-        repeats = np.array([count for _, count in cases.values()], dtype=float)
+        means = np.array([mean for mean, _ in cases])
+        repeats = np.array([count for _, count in cases], dtype=float)
         interval = mean_interval(means, repeats, binary=binary, bounds=bounds)
     column = np.frombuffer(one.scores[metric], dtype=float) if metric in one.scores else np.array([])
     cost = np.frombuffer(one.cost, dtype=float)
