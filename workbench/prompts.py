@@ -229,17 +229,22 @@ def word_diff(old: str, new: str) -> str:
 
 def diff_words(old: str, new: str) -> list[tuple[str, str]]:
     """Pieces of the change by words: ("=", kept), ("-", removed), ("+", added)."""
-    a, b = re.findall(r"\s+|[^\s]+", old), re.findall(r"\s+|[^\s]+", new)
+    # a word with the white space behind it: blanks of their own would match each other everywhere, which takes for ever
+    a, b = re.findall(r"\S+\s*|\s+", old), re.findall(r"\S+\s*|\s+", new)
     pieces: list[tuple[str, str]] = []
     for op, a0, a1, b0, b1 in difflib.SequenceMatcher(None, a, b, autojunk=False).get_opcodes():
-        if op == "equal":
-            pieces.append(("=", "".join(a[a0:a1])))
-            continue
-        if a1 > a0:
-            pieces.append(("-", "".join(a[a0:a1])))
-        if b1 > b0:
-            pieces.append(("+", "".join(b[b0:b1])))
+        removed, added = "".join(a[a0:a1]), "".join(b[b0:b1])
+        kept = removed if op == "equal" else _common_end(removed, added)
+        cut = len(kept)
+        changes = [("-", removed[: len(removed) - cut]), ("+", added[: len(added) - cut]), ("=", kept)]
+        pieces += [(sign, text) for sign, text in changes if text]
     return pieces
+
+
+def _common_end(old: str, new: str) -> str:
+    """The white space that both end with."""
+    ends = [text[len(text.rstrip()) :] for text in (old, new)]
+    return os.path.commonprefix([end[::-1] for end in ends])[::-1]  # noqa: RUF071  # character by character is meant
 
 
 def _split(ref: str) -> tuple[str, str | None]:

@@ -16,6 +16,7 @@ class Cases:
     def __init__(self, rows: tuple[dict[str, Any], ...], cases: dict[str, dict[str, Any]], metric: str, title: str) -> None:
         self.title = title
         self.metric = metric
+        self.rows = rows
         self._rows = [row | {"inputs": cases[row["case_id"]]["inputs"], "expected": cases[row["case_id"]]["expected"]}
                       for row in rows]  # fmt: skip
 

@@ -12,12 +12,12 @@ from html import escape
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
+from workbench.report.cases import Cases
 from workbench.report.text import HEADINGS, cells, scale, spent
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from workbench.report.cases import Cases
     from workbench.report.report import Report
     from workbench.report.summary import ArmSummary, Leaderboard
 
@@ -47,7 +47,8 @@ def leaderboard_html(board: Leaderboard) -> str:
 def _leaderboard_row(row: ArmSummary, low: float, high: float) -> str:
     texts = cells(row)
     drawn = [*(escape(text) for text in texts[:3]), _interval(row, low, high), *(escape(text) for text in texts[3:])]
-    return "<tr>" + "".join(f'<td style="{_TD.format(_side(i))}">{one}</td>' for i, one in enumerate(drawn)) + "</tr>"
+    return "<tr>" + "".join(f'<td style="{_TD.format(_side(i))};white-space:nowrap">{one}</td>'
+                            for i, one in enumerate(drawn)) + "</tr>"  # fmt: skip
 
 
 def _interval(row: ArmSummary, low: float, high: float) -> str:
@@ -55,12 +56,12 @@ def _interval(row: ArmSummary, low: float, high: float) -> str:
     if row.mean is None or row.low is None or row.high is None:
         return ""
     left, middle, right = (100 * (min(max(x, low), high) - low) / (high - low) for x in (row.low, row.mean, row.high))
-    parts = [("", left), ("rgba(56,128,200,.55)", middle - left), ("rgba(56,128,200,1)", 1.5),
-             ("rgba(56,128,200,.55)", max(right - middle - 1.5, 0)), ("", 0)]  # fmt: skip
-    spans = "".join(f'<span style="display:inline-block;height:10px;width:{width * 1.4:.1f}px;background-color:'
-                    f'{colour or "transparent"}"></span>' for colour, width in parts if width > 0)  # fmt: skip
+    parts = [("transparent", left), ("rgba(56,128,200,.45)", middle - left), ("rgb(56,128,200)", 2.0),
+             ("rgba(56,128,200,.45)", right - middle - 2.0)]  # fmt: skip
+    spans = "".join(f'<span style="display:inline-block;height:12px;width:{width * 1.4:.1f}px;background-color:{colour}">'
+                    "</span>" for colour, width in parts if width > 0)  # fmt: skip
     title = f"{row.mean:.3f}, 95 % interval {row.low:.3f} to {row.high:.3f}"
-    return (f'<div title="{title}" style="width:142px;white-space:nowrap;line-height:10px;'
+    return (f'<div title="{title}" style="width:144px;text-align:left;white-space:nowrap;line-height:12px;margin-top:3px;'
             f'background-color:rgba(128,128,128,.15)">{spans}</div>')  # fmt: skip
 
 
@@ -106,7 +107,7 @@ def report_html(report: Report) -> str:
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
 <meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src data:; style-src 'unsafe-inline'">
 <title>{escape(report.run_id)}</title>
-<style>:root{{color-scheme:light dark}}body{{font:15px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:1200px;padding:0 1rem}}
+<style>:root{{color-scheme:light dark}}body{{font:15px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:1320px;padding:0 1rem}}
 table{{margin:.5rem 0 1.5rem}}img{{max-width:100%;background:#fff}}.wide{{overflow-x:auto}}</style></head><body>
 <h1>{escape(report.run_id)}</h1><p>{escape(_headline(report))}</p>
 <h2>Leaderboard: {escape(report.metrics[0])}</h2><div class="wide">{leaderboard_html(board)}</div>
@@ -118,12 +119,22 @@ src="data:image/png;base64,{picture}">
 
 
 def _folded(report: Report, opened: bool = False) -> str:
-    errors, wrong = report.errors(n=20), report.wrong()
+    errors, wrong = report.errors(n=20), _wrong_of_leader(report)
     parts = [cases_html(part) for part in (errors, wrong) if len(part)]
     if not parts:
         return "<p>No failed trial, no wrong answer.</p>"
     state = " open" if opened else ""
     return f"<details{state}><summary>{escape(errors.title)}; {escape(wrong.title)}</summary>{''.join(parts)}</details>"
+
+
+def _wrong_of_leader(report: Report) -> Cases:
+    """What the leading arm got wrong: the answers somebody would have to live with."""
+    board = report.leaderboard()
+    best = board.best if len(board) else None
+    if best is None:
+        return report.wrong()
+    found = report.wrong(prompt=best.prompt.removesuffix("*"), model=best.model)
+    return Cases(found.rows, report.cases, found.metric, f"{best.arm}, {found.title}")
 
 
 def _headline(report: Report) -> str:

@@ -33,6 +33,7 @@ def pareto(board: Leaderboard) -> Figure:
         )  # fmt: skip
     front = _front(shown)
     axes.plot([r.cost_per_1000_usd or 0.0 for r in front], [r.mean or 0.0 for r in front], color="0.6", lw=1, zorder=0)
+    axes.xaxis.set_major_formatter(lambda value, _: f"${value:g}")
     axes.set_xlabel("US dollars per 1,000 cases (list price)")
     axes.set_ylabel(f"mean {shown[0].metric}, 95 % interval" if shown else "mean")
     axes.grid(alpha=0.25)

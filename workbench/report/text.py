@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+from math import floor, log10
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -26,12 +27,13 @@ def interval(row: ArmSummary) -> str:
 
 
 def dollars(value: float | None) -> str:
-    """Money; an unknown price is said to be unknown."""
+    """Money, cents above one dollar and three significant digits below; an unknown price is said to be unknown."""
     if value is None:
         return "unknown"
     if value == 0:
         return "$0"
-    return f"${value:,.2f}" if value >= 1 else f"${value:.4f}"
+    digits = 2 if value >= 1 else min(2 - floor(log10(value)), 8)
+    return f"${value:,.{digits}f}"
 
 
 def spent(value: float | None, unknown: int) -> str:
