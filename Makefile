@@ -16,13 +16,13 @@ demo: .venv/core ## the leaderboard of the shipped prompts, no key needed
 
 test: .venv/all ## the whole test suite, notebooks included
 	$(BIN)/python -m pytest -q
-	$(BIN)/python -m pytest -q -p no:cacheprovider --nbval-lax --nbval-current-env --nbval-cell-timeout 120 \
+	WORKBENCH_HOME=$$(mktemp -d) $(BIN)/python -m pytest -q -p no:cacheprovider --nbval-lax --nbval-current-env --nbval-cell-timeout 120 \
 		--nbval-sanitize-with notebooks/nbval.cfg notebooks
 
 setup: .venv/all ## environment and everything installed, nothing run
 
 lab: .venv/all ## JupyterLab on notebooks/
-	$(BIN)/jupyter lab --notebook-dir=notebooks
+	WORKBENCH_HOME=$(CURDIR) $(BIN)/jupyter lab --notebook-dir=notebooks
 
 lint: .venv/all ## ruff, and mypy strict on the package
 	$(BIN)/ruff check

@@ -185,11 +185,11 @@ class Rates:
 
     def price(self, usage: Usage) -> float | None:
         """Price of a call; `usage.input_tokens` is the whole prompt, cached parts included."""
-        total = usage.input_tokens or 0
+        total = max(usage.input_tokens or 0, _cached(usage))  # whoever contradicts himself is not undercharged
         if self.long_prompt is not None and total > self.long_prompt and self.model_ref:
             return _genai_price(*self.model_ref, usage)
         return (
-            max(total - _cached(usage), 0) * self.input
+            (total - _cached(usage)) * self.input
             + usage.cache_read_tokens * self.cache_read
             + usage.cache_write_5m_tokens * self.cache_write_5m
             + usage.cache_write_1h_tokens * self.cache_write_1h

@@ -13,6 +13,7 @@ import json
 import math
 from dataclasses import dataclass, replace
 from functools import cached_property
+from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -119,10 +120,11 @@ class Dataset:
         return pd.DataFrame(rows)
 
     def _repr_html_(self) -> str:
-        shown = self.frame().head(10)
         more = f"<p>and {len(self) - 10} more cases</p>" if len(self) > 10 else ""
-        table = shown.to_html(index=False, max_rows=10, escape=True, border=0)
-        return f"<p><b>{self._summary()}</b></p>{table}{more}"
+        table = self.frame().head(10).to_html(index=False, escape=True, border=0, justify="left")
+        table = table.replace("<td>", '<td style="text-align:left;vertical-align:top">')
+        # the class keeps notebooks from typesetting what stands between two dollar signs of a case
+        return f'<div class="mathjax_ignore tex2jax_ignore"><b>{escape(self._summary())}</b>{table}{more}</div>'
 
     def __repr__(self) -> str:
         return f"Dataset({self._summary()})"
@@ -271,7 +273,7 @@ def _csv_rows(path: Path, text: str) -> list[tuple[str, Any]]:
                 raise DatasetError(f"{path}, {place}: {len(names)} columns expected")
             rows.append((place, dict(row)))
     except csv.Error as error:
-        raise DatasetError(f"{path}, line {reader.line_num}: not valid CSV: {error}") from None
+        raise DatasetError(f"{path}, line {reader.line_num + 1}: not valid CSV: {error}") from None
     return rows
 
 

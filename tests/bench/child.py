@@ -46,7 +46,7 @@ def loaded() -> list[str]:
 
 
 async def cold(job: Result) -> Result:
-    """`Experiment.run` with nothing in the cache; counted from the call of `run` until the report is there."""
+    """A run with nothing in the cache; counted from the call of `start` until the report is there."""
     from workbench import connect
 
     connect.at({"openai": job["url"] + "/v1"})
@@ -54,10 +54,11 @@ async def cold(job: Result) -> Result:
     await warm_up.run(concurrency=2)
     experiment = material.experiment(material.dataset(material.numbers(job["trials"])))
     before, started = cpu_s(), time.perf_counter()
-    report = await experiment.run(concurrency=material.CONCURRENCY)
+    run = experiment.start(concurrency=material.CONCURRENCY)
+    await run
     result = {"cpu_s": cpu_s() - before, "wall_s": time.perf_counter() - started}
-    totals = report.totals()
-    return result | {"errors": totals["errors"], "hits": totals["hits"], "done": totals["done"]}
+    # Not the report's totals: its statistics are imports that the bare loop has not.
+    return result | {"errors": run.progress.errors, "hits": run.progress.hits, "done": run.progress.done}
 
 
 async def bare(job: Result) -> Result:
@@ -96,7 +97,8 @@ async def _ask(client: AsyncOpenAI, text: str) -> Response:
 
 
 async def replay(job: Result) -> Result:
-    """A run whose replies are all in the cache. `audit`: also count what it opened. `on_row`: with a callback."""
+    """A run whose replies are all in the cache. `audit`: also count what it opened. `on_row`: with a callback. `board`:
+    also print the leaderboard."""
     opened: list[str] = []
     if job.get("audit"):
         sys.addaudithook(lambda event, _: opened.append(event) if event in _OPENING else None)
@@ -110,6 +112,9 @@ async def replay(job: Result) -> Result:
     if job.get("audit"):
         totals = report.totals()
         result |= {"hits": totals["hits"], "done": totals["done"]}
+    if job.get("board"):
+        print(report.leaderboard())
+        result["modules"] = loaded()
     return result
 
 

@@ -71,6 +71,15 @@ def numbers(count: int) -> range:
     return range(WARM_UP, WARM_UP + count)
 
 
+def write_prompt(home: Path) -> str:
+    """The same prompt as the first version file in a workspace; how it is asked for."""
+    path = home / "prompts" / "bench" / "v1.yaml"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    content = {"name": "bench", "type": "text", "prompt": PROMPT, "config": {"max_tokens": MAX_TOKENS}}
+    path.write_text(json.dumps(content), "utf-8")  # JSON is YAML
+    return "bench@v1"
+
+
 def dataset(cases: Iterable[int], name: str = "bench") -> wb.Dataset:
     """A dataset in memory with these cases."""
     import workbench as wb

@@ -83,7 +83,7 @@ class Bench:
         return (1_000, 5_000) if self.quick else (1_000, 5_000, 20_000)
 
 
-def run_python(arguments: Sequence[str], home: Path) -> Ended:
+def run_python(arguments: Sequence[str], home: Path, *, json_lines: bool = True) -> Ended:
     """Run a fresh interpreter to its end, measured from outside. Raises RuntimeError with what it wrote to stderr."""
     environment = {k: v for k, v in os.environ.items() if k.upper() not in ASIDE and not k.startswith(PREFIXES)}
     environment |= {"WORKBENCH_HOME": str(home), "PYTHONPATH": str(ROOT)}
@@ -95,7 +95,7 @@ def run_python(arguments: Sequence[str], home: Path) -> Ended:
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     if done.returncode:
         raise RuntimeError(f"{' '.join(arguments)} ended with {done.returncode}:\n{done.stderr}")
-    lines = done.stdout.splitlines()
+    lines = done.stdout.splitlines() if json_lines else []
     cpu_s = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     return Ended(wall_s, cpu_s, json.loads(lines[-1]) if lines else {})
 
@@ -171,7 +171,24 @@ def replay(bench: Bench, home: Path) -> Iterator[Line]:
                    f"{trials / medians[trials]:,.0f}/s", target,
                    f"CPU {cpu:.2f} s; floor {floor:.2f} s, {trials / floor:,.0f}/s")  # fmt: skip
     yield _growth(medians)
+    yield from _shown(bench, home)
     yield _clean(task("replay", _forget_runs(home), dataset=str(home / "bench-1000.jsonl"), audit=True))
+
+
+def _shown(bench: Bench, home: Path) -> Iterator[Line]:
+    """The smallest replay again, as people start it: with what it shows at the end."""
+    trials = bench.replays[0]
+    file = str(home / f"bench-{trials}.jsonl")
+    command = ["-m", "workbench.cli", "run", material.write_prompt(home), "--dataset", file, "--models",
+               f"openai:{material.MODEL}", "--scorer", "json_fields:category,priority", "--cache", "replay"]  # fmt: skip
+    turns = range(3 if bench.quick else 7)
+    boards = [task("replay", _forget_runs(home), dataset=file, board=True) for _ in turns]
+    seen = boards[0].result["modules"]
+    yield Line(f"  {trials:,} trials and the leaderboard printed", f"{_spread([o.wall_s for o in boards], '.2f')} s", "",
+               f"imports for the statistics: {', '.join(seen) or 'none'}")  # fmt: skip
+    doors = [run_python(command, _forget_runs(home), json_lines=False) for _ in turns]
+    yield Line(f"  {trials:,} trials by `workbench run --cache replay`", f"{_spread([o.wall_s for o in doors], '.2f')} s",
+               "", "progress, leaderboard and report.html included")  # fmt: skip
 
 
 def on_row(bench: Bench, home: Path) -> Iterator[Line]:

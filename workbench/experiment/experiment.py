@@ -13,7 +13,7 @@ from workbench.experiment import plan as planning
 from workbench.experiment.grid import Arm, blocks
 from workbench.experiment.plan import Design, Plan
 from workbench.experiment.run import Options, Run
-from workbench.prompts import NEWEST, Prompt, load_prompts, prompt_names
+from workbench.prompts import NEWEST, Prompt, load_prompts
 from workbench.scorers import as_scorers
 from workbench.settings import concurrency as default_concurrency
 
@@ -150,8 +150,8 @@ def _resolve_prompts(given: Prompts) -> tuple[tuple[Prompt, ...], tuple[str, ...
     found: dict[str, Prompt] = {}
     for entry in [given] if isinstance(given, (str, Prompt)) else list(given):
         prompts = [entry] if isinstance(entry, Prompt) else load_prompts(entry)
-        if isinstance(entry, str) and "@" not in entry and len(prompt_names()[entry]) > NEWEST:
-            notes.append(f"{entry} means its newest {NEWEST} versions: {', '.join(p.version for p in prompts)}")
+        if isinstance(entry, str) and "@" not in entry:
+            notes.append(f"{entry} means its newest {NEWEST} versions at most: {', '.join(p.version for p in prompts)}")
         found |= {prompt.ref: prompt for prompt in prompts}
     if not found:
         raise PlanError("an experiment needs at least one prompt")

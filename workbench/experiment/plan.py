@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime
 import re
 from dataclasses import dataclass, field
-from html import escape
 from typing import TYPE_CHECKING, Any
 
 from workbench import catalog
@@ -118,12 +117,9 @@ class Plan:
         return f"Plan({self.trials} trials, {self.hits} hits, about ${self.estimate_usd:.4f})"
 
     def _repr_html_(self) -> str:
-        rows = "".join(
-            f'<tr><th scope="row" style="text-align:left">{escape(label)}</th>'
-            f'<td style="text-align:left">{escape(text)}</td></tr>'
-            for label, text in self.facts().items()
-        )
-        return f"<table><caption>Plan</caption>{rows}</table>"
+        from workbench.report.html import plain_table
+
+        return plain_table(("plan", ""), list(self.facts().items()), "")
 
 
 def check(design: Design, session: Session, budget_usd: float | None) -> None:

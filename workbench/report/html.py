@@ -26,10 +26,13 @@ SHOWN = 200
 CELL = 2000
 """Characters that a cell shows at most."""
 
-_TABLE = "border-collapse:collapse;font-size:13px;text-align:left"
-_TH = "padding:4px 10px;border-bottom:2px solid rgba(128,128,128,.5);text-align:{};white-space:nowrap"
-_TD = "padding:4px 10px;border-bottom:1px solid rgba(128,128,128,.25);text-align:{};vertical-align:top"
+_TABLE = "border-collapse:collapse;font-size:12px;text-align:left"
+_TH = "padding:3px 6px;border-bottom:2px solid rgba(128,128,128,.5);text-align:{};white-space:nowrap"
+_TD = "padding:3px 6px;border-bottom:1px solid rgba(128,128,128,.25);text-align:{};vertical-align:top"
 _TEXT = "white-space:pre-wrap;max-width:420px;max-height:180px;overflow:auto"
+_PLAIN = '<div class="mathjax_ignore tex2jax_ignore">{}</div>'
+"""Notebooks typeset whatever stands between two dollar signs; in ours that is money, or a model's output."""
+_BAR = 100
 _LEFT = 2
 
 
@@ -40,8 +43,7 @@ def leaderboard_html(board: Leaderboard) -> str:
     head = "".join(f'<th scope="col" style="{_TH.format(_side(i))}">{escape(h)}</th>' for i, h in enumerate(headings))
     body = "".join(_leaderboard_row(row, low, high) for row in list(board)[:SHOWN])
     more = f"<p>and {len(board) - SHOWN} more arms</p>" if len(board) > SHOWN else ""
-    return (f'<table style="{_TABLE}"><caption style="text-align:left;padding:4px 0">{escape(board.caption)}</caption>'
-            f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{more}")  # fmt: skip
+    return _table(head, body, board.caption) + more
 
 
 def _leaderboard_row(row: ArmSummary, low: float, high: float) -> str:
@@ -58,10 +60,10 @@ def _interval(row: ArmSummary, low: float, high: float) -> str:
     left, middle, right = (100 * (min(max(x, low), high) - low) / (high - low) for x in (row.low, row.mean, row.high))
     parts = [("transparent", left), ("rgba(56,128,200,.45)", middle - left), ("rgb(56,128,200)", 2.0),
              ("rgba(56,128,200,.45)", right - middle - 2.0)]  # fmt: skip
-    spans = "".join(f'<span style="display:inline-block;height:12px;width:{width * 1.4:.1f}px;background-color:{colour}">'
+    spans = "".join(f'<span style="display:inline-block;height:12px;width:{width * _BAR / 100:.1f}px;background-color:{colour}">'
                     "</span>" for colour, width in parts if width > 0)  # fmt: skip
     title = f"{row.mean:.3f}, 95 % interval {row.low:.3f} to {row.high:.3f}"
-    return (f'<div title="{title}" style="width:144px;text-align:left;white-space:nowrap;line-height:12px;margin-top:3px;'
+    return (f'<div title="{title}" style="width:{_BAR + 2}px;text-align:left;white-space:nowrap;line-height:12px;margin-top:3px;'
             f'background-color:rgba(128,128,128,.15)">{spans}</div>')  # fmt: skip
 
 
@@ -70,27 +72,35 @@ def cases_html(cases: Cases) -> str:
     headings = ("case", "prompt", "model", "score", "why", "input", "expected", "output")
     rows = [(row["case_id"], f"{row['prompt']}@{row['version']}", row["model"],
              "" if not cases.metric else str(row["scores"].get(cases.metric)),
-             row["error"] or row["reasons"].get(cases.metric, ""), _as_text(row["inputs"]), _as_text(row["expected"]),
+             row["error"] or row["reasons"].get(cases.metric) or "; ".join(row["reasons"].values()), _as_text(row["inputs"]), _as_text(row["expected"]),
              row["output"] or "") for row in list(cases)[:SHOWN]]  # fmt: skip
-    return plain_table(headings, rows, cases.title, len(cases))
+    return plain_table(headings, rows, cases.title, len(cases), names=3)
 
 
-def plain_table(headings: Sequence[str], rows: Sequence[Sequence[str]], caption: str, total: int | None = None) -> str:
-    """A table of texts. `total`: how many rows there are, when more than are shown."""
+def plain_table(headings: Sequence[str], rows: Sequence[Sequence[str]], caption: str, total: int | None = None,
+                names: int = 1) -> str:  # fmt: skip
+    """A table of texts. `total`: how many rows there are, when more than are shown; `names`: columns never wrapped."""
     head = "".join(f'<th scope="col" style="{_TH.format("left")}">{escape(h)}</th>' for h in headings)
     body = "".join(
-        "<tr>" + "".join(f'<td style="{_TD.format("left")}"><div style="{_TEXT}">{escape(_cut(c))}</div></td>' for c in row)
-        + "</tr>" for row in rows[:SHOWN]
+        "<tr>" + "".join(f'<td style="{_TD.format("left")}{_nowrap(i, names)}"><div style="{_TEXT}">{escape(_cut(c))}</div></td>'
+                         for i, c in enumerate(row)) + "</tr>" for row in rows[:SHOWN]
     )  # fmt: skip
     hidden = (total or len(rows)) - min(len(rows), SHOWN)
     more = f"<p>and {hidden:,} more</p>" if hidden > 0 else ""
-    return (f'<table style="{_TABLE}"><caption style="text-align:left;padding:4px 0">{escape(caption)}</caption>'
-            f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{more}")  # fmt: skip
+    return _table(head, body, caption) + more
+
+
+def _table(head: str, body: str, caption: str) -> str:
+    """The frame of every table; `head` and `body` are escaped already."""
+    return _PLAIN.format(
+        f'<table style="{_TABLE}"><caption style="text-align:left;padding:4px 0">{escape(caption)}</caption>'
+        f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+    )
 
 
 def report_fragment(report: Report) -> str:
     """The report as a notebook shows it: the answer first, details folded."""
-    return f"<p><b>{escape(_headline(report))}</b></p>{leaderboard_html(report.leaderboard())}{_folded(report)}"
+    return f"{_PLAIN.format(f'<b>{escape(_headline(report))}</b>')}{leaderboard_html(report.leaderboard())}{_folded(report)}"
 
 
 def report_html(report: Report) -> str:
@@ -144,6 +154,10 @@ def _headline(report: Report) -> str:
     return f"{text}. {report.message}" if report.message else text
 
 
+def _nowrap(column: int, names: int) -> str:
+    return ";white-space:nowrap" if column < names else ""
+
+
 def _side(column: int) -> str:
     return "left" if column < _LEFT else "right"
 
@@ -151,7 +165,7 @@ def _side(column: int) -> str:
 def _as_text(value: Any) -> str:
     if isinstance(value, dict) and len(value) == 1 and isinstance(next(iter(value.values())), str):
         return str(next(iter(value.values())))
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, indent=1)
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def _cut(text: str) -> str:

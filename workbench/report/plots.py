@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+from io import BytesIO
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -15,9 +17,7 @@ MARKERS = "osD^vPX*"
 def pareto(board: Leaderboard) -> Figure:
     """Quality against cost per 1,000 cases: an arm a point with its interval, colour by model, marker by prompt. A line
     joins the arms that no other arm beats in both. Arms without a score or a price are named below the axes."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(9, 5), layout="constrained")
+    figure = _picture()(figsize=(9, 5), layout="constrained")
     axes = figure.subplots()
     shown = [row for row in board if row.mean is not None and row.cost_per_1000_usd is not None]
     left_out = [row.arm for row in board if row not in shown]
@@ -48,6 +48,20 @@ def pareto(board: Leaderboard) -> Figure:
     if left_out:
         figure.text(0.01, 0.0, f"Not shown (no score or unknown price): {', '.join(left_out)}", fontsize=8)
     return figure
+
+
+@cache
+def _picture() -> type[Figure]:
+    """A Figure that a notebook shows by itself: matplotlib's own only do once pyplot was imported."""
+    from matplotlib.figure import Figure
+
+    class Picture(Figure):
+        def _repr_png_(self) -> bytes:
+            image = BytesIO()
+            self.savefig(image, format="png", dpi=100)
+            return image.getvalue()
+
+    return Picture
 
 
 def _front(rows: list[ArmSummary]) -> list[ArmSummary]:

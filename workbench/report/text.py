@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from workbench.report.summary import ArmSummary, Leaderboard
 
 BAR = 24
-HEADINGS = ("prompt", "model", "quality", "95 % interval", "scored", "$ / 1,000 cases", "spent", "p50", "p95", "cut off",
+HEADINGS = ("prompt", "model", "quality", "95 % interval", "scored", "$ / 1,000", "spent", "p50", "p95", "cut off",
             "errors")  # fmt: skip
 
 
