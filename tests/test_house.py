@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 import workbench
 
 PACKAGE = Path(workbench.__file__).parent
@@ -21,23 +22,58 @@ FLOORS = [
     {"widgets", "cli", "serve", "connect", "truth"},
 ]
 ALONG = {  # imports along a floor: room -> rooms that it may use there
-    "settings": {"errors"}, "errors": set(), "records": set(),
-    "scorers": {"prompts"}, "batch": {"client", "traffic", "ledger"}, "client": {"traffic", "ledger"}, "traffic": {"ledger"},
-    "experiment": {"report", "verdict"}, "report": {"verdict"}, "optimize": {"promote"},
-    "cli": {"serve", "connect", "truth", "widgets"}, "serve": {"connect", "truth", "widgets"}, "truth": {"connect"},
+    "settings": {"errors"},
+    "errors": set(),
+    "records": set(),
+    "scorers": {"prompts"},
+    "batch": {"client", "traffic", "ledger"},
+    "client": {"traffic", "ledger"},
+    "traffic": {"ledger"},
+    "experiment": {"report", "verdict"},
+    "report": {"verdict"},
+    "optimize": {"promote"},
+    "cli": {"serve", "connect", "truth", "widgets"},
+    "serve": {"connect", "truth", "widgets"},
+    "truth": {"connect"},
     "widgets": {"connect"},
-}  # fmt: skip
-SDKS = {"anthropic": "providers/anthropic.py", "openai": "providers/openai.py", "ollama": "providers/ollama.py",
-        "diskcache": "cache.py", "genai_prices": "catalog.py"}  # fmt: skip
-HEAVY = {"anthropic", "openai", "ollama", "diskcache", "genai_prices", "pydantic", "pydantic_settings", "numpy", "pandas",
-         "scipy", "matplotlib", "aiohttp", "httpx", "httpx2", "langfuse", "ragas", "IPython"}  # fmt: skip
+}
+SDKS = {
+    "anthropic": "providers/anthropic.py",
+    "openai": "providers/openai.py",
+    "ollama": "providers/ollama.py",
+    "diskcache": "cache.py",
+    "genai_prices": "catalog.py",
+}
+HEAVY = {
+    "anthropic",
+    "openai",
+    "ollama",
+    "diskcache",
+    "genai_prices",
+    "pydantic",
+    "pydantic_settings",
+    "numpy",
+    "pandas",
+    "scipy",
+    "matplotlib",
+    "aiohttp",
+    "httpx",
+    "httpx2",
+    "langfuse",
+    "ragas",
+    "IPython",
+}
 
 
 def rooms(path: Path) -> tuple[str, list[tuple[str, bool]]]:
     """A file's room, and the modules of ours that it imports (True: when it runs, False: for types only)."""
     tree = ast.parse(path.read_text())
-    typing_only = {id(inner) for node in ast.walk(tree) if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
-                   for inner in ast.walk(node)}  # fmt: skip
+    typing_only = {
+        id(inner)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+        for inner in ast.walk(node)
+    }
     found = []
     for node in ast.walk(tree):
         names = [a.name for a in node.names] if isinstance(node, ast.Import) else []
@@ -86,9 +122,27 @@ def test_each_sdk_is_imported_in_one_file(name: str, home: str) -> None:
 
 def test_public_names() -> None:
     """The public surface is this list, all of it can be imported, and dir() shows it."""
-    expected = ["Case", "Dataset", "Experiment", "Prompt", "Reply", "Report", "Row", "Score", "WorkbenchError", "live",
-                "load_dataset", "load_models", "load_prompt", "load_prompts", "load_report", "offline", "runs", "scorer",
-                "scorers"]  # fmt: skip
+    expected = [
+        "Case",
+        "Dataset",
+        "Experiment",
+        "Prompt",
+        "Reply",
+        "Report",
+        "Row",
+        "Score",
+        "WorkbenchError",
+        "live",
+        "load_dataset",
+        "load_models",
+        "load_prompt",
+        "load_prompts",
+        "load_report",
+        "offline",
+        "runs",
+        "scorer",
+        "scorers",
+    ]
     assert workbench.__all__ == sorted(workbench.__all__) == expected == dir(workbench)
     assert all(getattr(workbench, name) is not None for name in expected)
     with pytest.raises(AttributeError, match="no_such_name"):
@@ -98,8 +152,13 @@ def test_public_names() -> None:
 def loaded(code: str, *, home: Path) -> set[str]:
     """The top-level modules that a fresh interpreter has after `code`."""
     script = f"{code}\nimport sys, json; print(json.dumps(sorted({{m.split('.')[0] for m in sys.modules}})))"
-    out = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True,
-                         env={"WORKBENCH_HOME": str(home), "PATH": ""}).stdout  # fmt: skip
+    out = subprocess.run(
+        [sys.executable, "-c", script],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={"WORKBENCH_HOME": str(home), "PATH": ""},
+    ).stdout
     return set(json.loads(out.splitlines()[-1]))
 
 

@@ -26,8 +26,20 @@ def main() -> None:
         say(f"installing {wheel.name} in an empty environment")
         venv.create(base / "env", with_pip=False)
         python = base / "env" / "bin" / "python"
-        run([*UV, "pip", "install", "--quiet", "--python", str(python), "--constraint", str(ROOT / "constraints.txt"),
-             str(wheel)], base)  # fmt: skip
+        run(
+            [
+                *UV,
+                "pip",
+                "install",
+                "--quiet",
+                "--python",
+                str(python),
+                "--constraint",
+                str(ROOT / "constraints.txt"),
+                str(wheel),
+            ],
+            base,
+        )
         empty = base / "empty"
         empty.mkdir()
         workbench = str(base / "env" / "bin" / "workbench")
@@ -38,8 +50,14 @@ def main() -> None:
         say("loading what is shipped")
         out = run([workbench, "prompts"], empty)
         assert all(name in out for name in ("ticket-triage@v4", "invoice-fields@v4", "policy-answer@v4")), out
-        run([str(python), "-c", "import workbench as wb; [wb.load_dataset(n) for n in ('tickets', 'invoices', 'policy-qa')]"],
-            empty)  # fmt: skip
+        run(
+            [
+                str(python),
+                "-c",
+                "import workbench as wb; [wb.load_dataset(n) for n in ('tickets', 'invoices', 'policy-qa')]",
+            ],
+            empty,
+        )
     say("the wheel works without its source tree")
 
 

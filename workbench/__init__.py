@@ -27,16 +27,48 @@ if TYPE_CHECKING:
     from workbench.report import Report, load_report, runs
     from workbench.scorers import scorer
 
-__all__ = ["Case", "Dataset", "Experiment", "Prompt", "Reply", "Report", "Row", "Score", "WorkbenchError", "live",
-           "load_dataset", "load_models", "load_prompt", "load_prompts", "load_report", "offline", "runs", "scorer",
-           "scorers"]  # fmt: skip
+__all__ = [
+    "Case",
+    "Dataset",
+    "Experiment",
+    "Prompt",
+    "Reply",
+    "Report",
+    "Row",
+    "Score",
+    "WorkbenchError",
+    "live",
+    "load_dataset",
+    "load_models",
+    "load_prompt",
+    "load_prompts",
+    "load_report",
+    "offline",
+    "runs",
+    "scorer",
+    "scorers",
+]
 
 _HOMES = {
-    "Case": "records", "Dataset": "datasets", "Experiment": "experiment", "Prompt": "prompts", "Reply": "records",
-    "Report": "report", "Row": "records", "Score": "records", "WorkbenchError": "errors", "live": "connect",
-    "load_dataset": "datasets", "load_models": "catalog", "load_prompt": "prompts", "load_prompts": "prompts",
-    "load_report": "report", "offline": "connect", "runs": "report", "scorer": "scorers",
-}  # fmt: skip
+    "Case": "records",
+    "Dataset": "datasets",
+    "Experiment": "experiment",
+    "Prompt": "prompts",
+    "Reply": "records",
+    "Report": "report",
+    "Row": "records",
+    "Score": "records",
+    "WorkbenchError": "errors",
+    "live": "connect",
+    "load_dataset": "datasets",
+    "load_models": "catalog",
+    "load_prompt": "prompts",
+    "load_prompts": "prompts",
+    "load_report": "report",
+    "offline": "connect",
+    "runs": "report",
+    "scorer": "scorers",
+}
 
 
 def __getattr__(name: str) -> Any:

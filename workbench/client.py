@@ -102,8 +102,9 @@ class Client:
     NotRecorded, and no socket is opened.
     """
 
-    def __init__(self, session: Session, *, mode: str = "on", ledger: Ledger | None = None,
-                 traffic: Traffic | None = None) -> None:  # fmt: skip
+    def __init__(
+        self, session: Session, *, mode: str = "on", ledger: Ledger | None = None, traffic: Traffic | None = None
+    ) -> None:
         if mode not in MODES:
             raise UsageError(f"cache mode {mode!r}: {choices(mode, MODES)}")
         self.session = session
@@ -186,8 +187,9 @@ class Client:
                 continue
             return replace(reply, attempts=attempt, waited_s=waited_s + slot_s)
 
-    async def _attempt(self, request: Request, model: Model, worst_usd: float | None, key: str,
-                       identity: str) -> tuple[Reply, float]:  # fmt: skip
+    async def _attempt(
+        self, request: Request, model: Model, worst_usd: float | None, key: str, identity: str
+    ) -> tuple[Reply, float]:
         """One attempt: reserve, wait for a slot, call, price, store, settle. Returns the reply and the slot's wait."""
         reservation = await self.ledger.reserve(worst_usd)
         spent_usd: float | None = 0.0
@@ -201,7 +203,7 @@ class Client:
             cost_usd = catalog.price(model, reply.usage)
             spent_usd, uncertain_usd = cost_usd, 0.0
             reply = replace(reply, cost_usd=cost_usd, spent_usd=cost_usd)
-            # A stand-in that knows no such case may know it tomorrow, when the dataset has been added: not worth keeping.
+            # A stand-in that knows no such case may know it tomorrow, when the dataset has been added.
             if self.mode != "off" and not (reply.loose and reply.source == "simulated"):
                 await self.cache.put(key, identity, reply)
                 self._refreshed.add(key)
@@ -223,8 +225,10 @@ class Client:
     def _check_origin(self, request: Request, reply: Reply) -> None:
         """A simulated or recorded reply must never be stored under the name of somebody else, nor the reverse."""
         if (reply.source != "live") != request.origin.startswith("sim:"):
-            raise MalformedReply(f"{request.provider}: the answer is marked {reply.source}, but the request went to "
-                                 f"{request.origin}; nothing was stored. Check the base URL.")  # fmt: skip
+            raise MalformedReply(
+                f"{request.provider}: the answer is marked {reply.source}, but the request went to "
+                f"{request.origin}; nothing was stored. Check the base URL."
+            )
 
     def _not_recorded(self, request: Request) -> str:
         nearest = self.cache.nearest(request)

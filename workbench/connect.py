@@ -47,8 +47,14 @@ class Answering(Session):
         return "\n".join([self.title, *self.notes])
 
 
-def offline(recordings: str | Path | None = None, *, behaviour: str | Path | None = None, seed: int = 0,
-            datasets: Iterable[Dataset] = (), latency_s: float | None = None) -> Answering:  # fmt: skip
+def offline(
+    recordings: str | Path | None = None,
+    *,
+    behaviour: str | Path | None = None,
+    seed: int = 0,
+    datasets: Iterable[Dataset] = (),
+    latency_s: float | None = None,
+) -> Answering:
     """Stand-in servers answer from now on, whatever keys are set; nothing leaves this machine and nothing is paid.
 
     The server is a child process, started on the first call that the cache cannot answer. `recordings`: a JSONL of what
@@ -61,10 +67,19 @@ def offline(recordings: str | Path | None = None, *, behaviour: str | Path | Non
     except (OSError, ValueError) as error:
         raise UsageError(f"offline: {error}") from None
     origins = {
-        name: Origin(name, stand_in.origin, partial(stand_in.connection, name), stand_in=True,
-                     recorded=recordings is not None, loose=stand_in.loose) for name in PROVIDERS
-    }  # fmt: skip
-    answers = f"recordings from {recordings}" if recordings else "simulated models; their numbers are declared, not measured"
+        name: Origin(
+            name,
+            stand_in.origin,
+            partial(stand_in.connection, name),
+            stand_in=True,
+            recorded=recordings is not None,
+            loose=stand_in.loose,
+        )
+        for name in PROVIDERS
+    }
+    answers = (
+        f"recordings from {recordings}" if recordings else "simulated models; their numbers are declared, not measured"
+    )
     session = Answering(origins, notes=tuple(_unused_keys()), close=stand_in.close, title=f"Offline: {answers}.")
     use(session)
     return session
@@ -80,14 +95,23 @@ def live(budget_usd: float | None = None) -> Answering:
         raise UsageError(f"a budget of {budget_usd} dollars: it must be more than 0")
     values = settings.load()
     origins = {name: _vendor(name, values) for name in PROVIDERS if _key(name, values) or name == "ollama"}
-    missing = {name: f"set {KEYS[name]} in the environment or .env (`workbench doctor` shows what is set)"
-               for name in PROVIDERS if name not in origins}  # fmt: skip
+    missing = {
+        name: f"set {KEYS[name]} in the environment or .env (`workbench doctor` shows what is set)"
+        for name in PROVIDERS
+        if name not in origins
+    }
     cap = None if budget_usd is None or budget_usd == math.inf else budget_usd
     per_run = values.workbench_run_budget if budget_usd is None else None
     told = f"${cap:g} in all" if cap else f"${per_run:g} a run" if per_run else "without a cap"
-    session = Answering(origins, Ledger(cap), live=True, run_budget_usd=per_run, missing=missing,
-                        title=f"Live: real calls are made and paid for, {told}.",
-                        notes=tuple(f"{name} is left out: {cure}" for name, cure in missing.items()))  # fmt: skip
+    session = Answering(
+        origins,
+        Ledger(cap),
+        live=True,
+        run_budget_usd=per_run,
+        missing=missing,
+        title=f"Live: real calls are made and paid for, {told}.",
+        notes=tuple(f"{name} is left out: {cure}" for name, cure in missing.items()),
+    )
     use(session)
     return session
 
@@ -109,14 +133,20 @@ def at(addresses: Mapping[str, str], *, replay: bool = False) -> Answering:
     live = not all(origin.stand_in for origin in origins.values())
     missing = {name: "no address was given for it" for name in PROVIDERS if name not in origins}
     where = ", ".join(f"{name} at {_normal(url)}" for name, url in addresses.items())
-    session = Answering(origins, live=live, run_budget_usd=values.workbench_run_budget if live else None,
-                        missing=missing, title=f"{where} answers.")  # fmt: skip
+    session = Answering(
+        origins,
+        live=live,
+        run_budget_usd=values.workbench_run_budget if live else None,
+        missing=missing,
+        title=f"{where} answers.",
+    )
     use(session)
     return session
 
 
-def stand_in_config(recordings: str | Path | None, behaviour: str | Path | None, seed: int, latency_s: float | None,
-                    port: int) -> Config:  # fmt: skip
+def stand_in_config(
+    recordings: str | Path | None, behaviour: str | Path | None, seed: int, latency_s: float | None, port: int
+) -> Config:
     """What `workbench sim` serves: every named dataset's cases, or the recordings. Raises UsageError."""
     known = [case for one in _named_datasets() for case in known_cases(one.name, one.cases)]
     try:
@@ -137,8 +167,14 @@ use_by_default(default)
 class _LazyStandIn:
     """A stand-in server whose identity is known before it runs, and which runs only once it is needed."""
 
-    def __init__(self, recordings: str | Path | None, behaviour: str | Path | None, seed: int,
-                 datasets: tuple[Dataset, ...], latency_s: float | None) -> None:  # fmt: skip
+    def __init__(
+        self,
+        recordings: str | Path | None,
+        behaviour: str | Path | None,
+        seed: int,
+        datasets: tuple[Dataset, ...],
+        latency_s: float | None,
+    ) -> None:
         # Cases and recordings are read when the server starts: a replay needs neither.
         self._make: Callable[..., StandIn] = partial(
             StandIn, behaviour=behaviour, seed=seed, recordings=recordings, latency_s=latency_s
@@ -195,14 +231,20 @@ def _vendor(provider: str, values: Any) -> Origin:
 
 
 def _custom(provider: str, url: str, values: Any, replay: bool) -> Origin:
-    identity = _identity(url, replay)
-    stand_in = identity is not None
+    identity = _identity(url, replay) or {}
+    stand_in = bool(identity)
     key = NO_KEY if stand_in else _key(provider, values) or NO_KEY
     connection = Connection(provider, key, url, stand_in, values.workbench_timeout_s)
     chat = provider == "openai" and not stand_in and values.openai_api == "chat_completions"
-    return Origin(provider, identity["origin"] if identity else _normal(url), lambda: connection, stand_in,
-                  recorded=stand_in and identity["source"] == "recorded", loose=stand_in and identity["loose"],
-                  chat_completions=chat)  # fmt: skip
+    return Origin(
+        provider,
+        identity.get("origin", _normal(url)),
+        lambda: connection,
+        stand_in,
+        recorded=identity.get("source") == "recorded",
+        loose=identity.get("loose", False),
+        chat_completions=chat,
+    )
 
 
 def _identity(url: str, replay: bool) -> dict[str, Any] | None:
@@ -214,7 +256,8 @@ def _identity(url: str, replay: bool) -> dict[str, Any] | None:
     except (OSError, ValueError):
         known = {}
     if replay:
-        return known.get(_normal(url))
+        remembered: dict[str, Any] | None = known.get(_normal(url))
+        return remembered
     identity = _ask_identity(url)
     if known.get(_normal(url)) != identity:
         try:

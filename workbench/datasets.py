@@ -122,7 +122,8 @@ class Dataset:
     def _repr_html_(self) -> str:
         more = f"<p>and {len(self) - 10} more cases</p>" if len(self) > 10 else ""
         table = self.frame().head(10).to_html(index=False, escape=True, border=0, justify="left")
-        table = table.replace("<td>", '<td style="text-align:left;vertical-align:top">')
+        for cell in ("th", "td"):
+            table = table.replace(f"<{cell}>", f'<{cell} style="text-align:left;vertical-align:top">')
         # the class keeps notebooks from typesetting what stands between two dollar signs of a case
         return f'<div class="mathjax_ignore tex2jax_ignore"><b>{escape(self._summary())}</b>{table}{more}</div>'
 

@@ -50,9 +50,16 @@ class Truths:
         return "\n".join(["Declared, not measured: expected scores of the simulated models.", *lines])
 
 
-def expected_scores(prompts: Iterable[str], dataset: str | Dataset, scorers: Iterable[str | Scorer], *,
-                    models: str = "fast,balanced,powerful", providers: str | None = None, split: str | None = None,
-                    behaviour: Path | None = None) -> Truths:  # fmt: skip
+def expected_scores(
+    prompts: Iterable[str],
+    dataset: str | Dataset,
+    scorers: Iterable[str | Scorer],
+    *,
+    models: str = "fast,balanced,powerful",
+    providers: str | None = None,
+    split: str | None = None,
+    behaviour: Path | None = None,
+) -> Truths:
     """Every arm's mean score over the cases, with every answer that the declared behaviour allows weighed by its
     probability: the very scorers of a run are applied to each. Cases keep their declared difficulty."""
     offline(behaviour=behaviour)
@@ -73,7 +80,9 @@ async def _all(experiment: Experiment, declared: Behaviour, split: str | None) -
     return Truths(tuple(Truth(arm, expected) for arm, expected in means.items()))
 
 
-async def _expected(arm: Arm, request: Request, experiment: Experiment, declared: Behaviour, case_id: str) -> dict[str, float]:
+async def _expected(
+    arm: Arm, request: Request, experiment: Experiment, declared: Behaviour, case_id: str
+) -> dict[str, float]:
     asked = Asked.of(request)
     known = declared.find(asked)
     if known is None:

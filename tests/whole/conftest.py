@@ -6,6 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
+
 from workbench import connect
 from workbench.client import use
 from workbench.datasets import load_dataset
@@ -19,7 +20,9 @@ if TYPE_CHECKING:
 @pytest.fixture(scope="session")
 def running_server() -> Iterator[StandIn]:
     """One server for the whole session: starting a process for each test would cost more than the tests."""
-    known = [case for name in ("tickets", "policy-qa", "invoices") for case in known_cases(name, load_dataset(name).cases)]
+    known = [
+        case for name in ("tickets", "policy-qa", "invoices") for case in known_cases(name, load_dataset(name).cases)
+    ]
     with StandIn(known, latency_s=0.0) as server:
         yield server
 

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+from typing import TYPE_CHECKING
 
 import pytest
+
 from workbench import connect
 from workbench.catalog import load_models
 from workbench.client import Client, Origin, Session, current
 from workbench.datasets import load_dataset
 from workbench.errors import BudgetReached, MalformedReply, NotRecorded, QuotaReached, RateLimited
 from workbench.ledger import Ledger
-from workbench.providers import Connection
 from workbench.records import Message, Reply, Request
 from workbench.sim import StandIn
 from workbench.traffic import Retries, Traffic
+
+if TYPE_CHECKING:
+    from workbench.providers import Connection
 
 MODEL = load_models("openai:gpt-6-luna")[0]
 TICKET = load_dataset("tickets").cases[0].inputs["ticket"]
@@ -23,8 +27,15 @@ TICKET = load_dataset("tickets").cases[0].inputs["ticket"]
 def ask(text: str = "", repeat: int = 0) -> Request:
     """A request that the server knows an answer to."""
     origin = current().origin("openai").name
-    return Request("openai", "responses", MODEL.id, (Message("user", f"{text} Sort this: {TICKET}"),),
-                   {"max_tokens": 200}, repeat=repeat, origin=origin)  # fmt: skip
+    return Request(
+        "openai",
+        "responses",
+        MODEL.id,
+        (Message("user", f"{text} Sort this: {TICKET}"),),
+        {"max_tokens": 200},
+        repeat=repeat,
+        origin=origin,
+    )
 
 
 def with_client(work, **options):

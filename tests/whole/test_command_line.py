@@ -8,10 +8,14 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
 from workbench.cli import run_command
-from workbench.sim import StandIn
+
+if TYPE_CHECKING:
+    from workbench.sim import StandIn
 
 DATA = Path(__file__).parents[3] / "shared" / "data"
 SCORER = ("--scorer", "json_fields:category,priority")
@@ -29,14 +33,34 @@ def line(server: StandIn):
 
 def test_run_writes_one_object(line, home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """`run --json` writes the leaderboard, totals and run as one JSON object, and ends with 0."""
-    code = line("run", "ticket-triage@v2,v4", "--dataset", "tickets", "--tiers", "fast", "--providers", "openai", *SCORER,
-                "--repeats", "2", "--sample", "10", "--concurrency", "64", "--budget", "2", "--json", str(home / "out.json"))  # fmt: skip
+    code = line(
+        "run",
+        "ticket-triage@v2,v4",
+        "--dataset",
+        "tickets",
+        "--tiers",
+        "fast",
+        "--providers",
+        "openai",
+        *SCORER,
+        "--repeats",
+        "2",
+        "--sample",
+        "10",
+        "--concurrency",
+        "64",
+        "--budget",
+        "2",
+        "--json",
+        str(home / "out.json"),
+    )
     assert code == 0
     out = json.loads((home / "out.json").read_text())
     assert set(out) == {"leaderboard", "totals", "run"}
     assert [(row["prompt"], row["model"], row["metric"], row["n"], row["n_scored"]) for row in out["leaderboard"]] == [
         ("ticket-triage@v4", "sim-openai-fast", "json_fields", 20, 20),
-        ("ticket-triage@v2", "sim-openai-fast", "json_fields", 20, 20)]  # fmt: skip
+        ("ticket-triage@v2", "sim-openai-fast", "json_fields", 20, 20),
+    ]
     for row in out["leaderboard"]:
         assert 0 <= row["low"] <= row["mean"] <= row["high"] <= 1
         assert row["cost_usd"] == pytest.approx(row["spent_usd"])
@@ -47,7 +71,10 @@ def test_run_writes_one_object(line, home: Path, capsys: pytest.CaptureFixture[s
 
 def test_json_on_standard_output_is_all_there_is(line, capsys: pytest.CaptureFixture[str]) -> None:
     """With `--json -` standard output is the object and nothing else."""
-    assert line("run", "ticket-triage@v4", "-d", "tickets", "--tiers", "fast", *SCORER, "--sample", "2", "--json", "-") == 0
+    assert (
+        line("run", "ticket-triage@v4", "-d", "tickets", "--tiers", "fast", *SCORER, "--sample", "2", "--json", "-")
+        == 0
+    )
     assert json.loads(capsys.readouterr().out)["totals"]["done"] == 2
 
 
@@ -74,7 +101,10 @@ def test_exit_codes_of_runs(line, server: StandIn, capsys: pytest.CaptureFixture
         (["run", "ticket-triage", "-d", "tickets", "-s", "exact", "--repeats", "0"], "1 or more"),
         (["run", "ticket-triage", "-d", "tickets", "-s", "exact", "--sample", "0"], "at least 1"),
         (["run", "ticket-triage", "-d", "tickets", "-s", "exact", "--cache", "maybe"], "replay"),
-        (["run", "ticket-triage", "-d", "tickets", "-s", "exact", "--live", "--base-url", "openai=http://x"], "one of them"),
+        (
+            ["run", "ticket-triage", "-d", "tickets", "-s", "exact", "--live", "--base-url", "openai=http://x"],
+            "one of them",
+        ),
         (["run", "ticket-triage", "-d", "tickets", "-s", "exact", "--base-url", "nobody=http://x"], "anthropic"),
         (["run", "ticket-triage", "-d", "tickets", "-s", "exact", "--base-url", "openai"], "name=value"),
         (["run", "ticket-triage", "-d", "tickets", "-s", "exact", "--recordings", "none.jsonl"], "none.jsonl"),
@@ -98,11 +128,15 @@ def test_looking_commands(line, capsys: pytest.CaptureFixture[str], home: Path) 
     assert "3 = 1 arms" in capsys.readouterr().out
     line("run", "ticket-triage@v2", "-d", "tickets", "--tiers", "fast", *SCORER, "--sample", "3")
     for arguments, says in [
-        (["runs"], "ticket-triage@v2"), (["report", "--wrong", "2", "--by", "tag"], "lowest json_fields"),
-        (["prompts"], "invoice-fields@v4"), (["prompts", "show", "ticket-triage@v3"], "type: chat"),
-        (["prompts", "diff", "ticket-triage@v2", "ticket-triage@v3"], "{+"), (["cache"], "3 replies"),
-        (["cache", "export", str(home / "r.jsonl")], "3 recordings"), (["doctor"], "WORKBENCH_RUN_BUDGET"),
-    ]:  # fmt: skip
+        (["runs"], "ticket-triage@v2"),
+        (["report", "--wrong", "2", "--by", "tag"], "lowest json_fields"),
+        (["prompts"], "invoice-fields@v4"),
+        (["prompts", "show", "ticket-triage@v3"], "type: chat"),
+        (["prompts", "diff", "ticket-triage@v2", "ticket-triage@v3"], "{+"),
+        (["cache"], "3 replies"),
+        (["cache", "export", str(home / "r.jsonl")], "3 recordings"),
+        (["doctor"], "WORKBENCH_RUN_BUDGET"),
+    ]:
         capsys.readouterr()
         assert run_command(arguments) == 0
         assert says in capsys.readouterr().out
@@ -122,7 +156,9 @@ def test_cache_why_names_the_difference(line, home: Path, capsys: pytest.Capture
     assert "system message" in capsys.readouterr().out
 
 
-def test_doctor_never_shows_a_key(monkeypatch: pytest.MonkeyPatch, home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_doctor_never_shows_a_key(
+    monkeypatch: pytest.MonkeyPatch, home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Doctor says where each setting comes from, and of a key only that it is set."""
     monkeypatch.setenv("OPENAI_API_KEY", "sk-secret-from-environment")
     (home / ".env").write_text("ANTHROPIC_API_KEY=sk-secret-from-file\nOPENAI_BASE_URL=http://me:pw@host/v1\n")
@@ -151,8 +187,12 @@ def test_sim_command_serves_until_interrupted(home: Path) -> None:
     import signal
     import urllib.request
 
-    process = subprocess.Popen([sys.executable, "-c", "from workbench.cli import main; main()", "sim"], text=True,
-                               stdout=subprocess.PIPE, env=os.environ | {"WORKBENCH_HOME": str(home)})  # fmt: skip
+    process = subprocess.Popen(
+        [sys.executable, "-c", "from workbench.cli import main; main()", "sim"],
+        text=True,
+        stdout=subprocess.PIPE,
+        env=os.environ | {"WORKBENCH_HOME": str(home)},
+    )
     try:
         assert process.stdout is not None
         lines = [process.stdout.readline() for _ in range(4)]
@@ -166,14 +206,18 @@ def test_sim_command_serves_until_interrupted(home: Path) -> None:
 
 
 def test_truth_is_exact(capsys: pytest.CaptureFixture[str]) -> None:
-    """`sim --truth` prints expected scores, the leader of the shipped tickets at least 20 points ahead on every tier."""
+    """`sim --truth` prints expected scores, the leader of the tickets 20 points ahead on every tier."""
     from workbench.truth import expected_scores
 
     assert run_command(["sim", "ticket-triage@v4", "--truth", "--tiers", "fast", "--providers", "openai"]) == 0
     assert "Declared, not measured" in capsys.readouterr().out
     for tier in ("fast", "balanced", "powerful"):
-        found = {row.arm.partition(" × ")[0]: row.expected["json_fields"] for row in expected_scores(
-            ["ticket-triage"], "tickets", ["json_fields:category,priority"], models=tier, providers="openai")}  # fmt: skip
+        found = {
+            row.arm.partition(" × ")[0]: row.expected["json_fields"]
+            for row in expected_scores(
+                ["ticket-triage"], "tickets", ["json_fields:category,priority"], models=tier, providers="openai"
+            )
+        }
         leader, second = sorted(found.values(), reverse=True)[:2]
         assert leader - second >= 0.20
 
@@ -186,9 +230,24 @@ def test_gsm8k_recordings_give_the_published_counts(home: Path) -> None:
     folder.mkdir(parents=True)
     (folder / "v1.yaml").write_text('name: maths\ntype: text\nprompt: "{{question}}"\n')
     names = ["6b_finetuning", "6b_verification", "175b_finetuning", "175b_verification"]
-    code = run_command(["run", "maths@v1", "--dataset", str(DATA / "gsm8k-test.jsonl"), "--scorer", "numeric",
-                        "--models", ",".join(f"openai:{name}" for name in names), "--concurrency", "64",
-                        "--recordings", str(DATA / "gsm8k-recorded.jsonl"), "--json", str(home / "out.json")])  # fmt: skip
+    code = run_command(
+        [
+            "run",
+            "maths@v1",
+            "--dataset",
+            str(DATA / "gsm8k-test.jsonl"),
+            "--scorer",
+            "numeric",
+            "--models",
+            ",".join(f"openai:{name}" for name in names),
+            "--concurrency",
+            "64",
+            "--recordings",
+            str(DATA / "gsm8k-recorded.jsonl"),
+            "--json",
+            str(home / "out.json"),
+        ]
+    )
     assert code == 0
     board = json.loads((home / "out.json").read_text())["leaderboard"]
     assert {row["model"]: row["correct"] for row in board} == dict(zip(names, (286, 515, 458, 742), strict=True))

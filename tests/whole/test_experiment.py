@@ -5,22 +5,29 @@ from __future__ import annotations
 import asyncio
 import json
 from dataclasses import fields, replace
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
 import workbench as wb
 from workbench import connect
 from workbench.client import current, use
 from workbench.errors import CatalogError, PlanError, PromptError, ScorerError, SettingsError, UsageError
-from workbench.experiment import Run
 from workbench.records import Row
 from workbench.report.rows import read_rows
-from workbench.sim import StandIn
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from workbench.experiment import Run
+    from workbench.sim import StandIn
 
 FIELDS = wb.scorers.json_fields("category", "priority")
 
 
-def experiment(name: str = "t", prompts="ticket-triage@v2,v4", dataset="tickets", models="fast", scorers=FIELDS, **more):
+def experiment(
+    name: str = "t", prompts="ticket-triage@v2,v4", dataset="tickets", models="fast", scorers=FIELDS, **more
+):
     """A small experiment over the shipped tickets."""
     return wb.Experiment(name, prompts, dataset, models, scorers, **more)
 
@@ -44,8 +51,10 @@ def test_rows_have_exactly_the_fixed_fields(server: StandIn) -> None:
     assert {row["source"] for row in rows} == {"simulated"}
     assert {row["model"] for row in rows} >= {"sim-anthropic-fast", "sim-openai-balanced", "sim-ollama-powerful"}
     assert {row["served_by"] for row in rows} >= {"claude-haiku-5-5", "gpt-6.1-terra"}
-    assert all(row["error"] is None and row["output"] and row["scores"].keys() == {"json_fields", "category", "priority"}
-               for row in rows)  # fmt: skip
+    assert all(
+        row["error"] is None and row["output"] and row["scores"].keys() == {"json_fields", "category", "priority"}
+        for row in rows
+    )
     assert report.state == "finished"
 
 
@@ -118,7 +127,7 @@ def test_interrupt_keeps_everything_and_says_how_to_go_on(server: StandIn) -> No
         task = asyncio.create_task(wait())
         with pytest.raises(asyncio.CancelledError) as caught:
             await task
-        assert "the same line resumes it" in "".join(caught.value.__notes__)
+        assert "the same line resumes it" in str(caught.value)
         assert going.progress.state == "interrupted"
         return going.progress.done
 
@@ -304,8 +313,18 @@ def test_wrong_input_is_refused_with_the_choices(server: StandIn, change, error,
     assert server.control("stats")["requests"] == 0
 
 
-@pytest.mark.parametrize("options", [{"budget_usd": 0}, {"budget_usd": -1}, {"budget_usd": float("nan")},
-                                     {"concurrency": 0}, {"sample": 0}, {"split": "train"}, {"cache": "yes"}])  # fmt: skip
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"budget_usd": 0},
+        {"budget_usd": -1},
+        {"budget_usd": float("nan")},
+        {"concurrency": 0},
+        {"sample": 0},
+        {"split": "train"},
+        {"cache": "yes"},
+    ],
+)
 def test_wrong_options_are_refused(server: StandIn, options) -> None:
     """Zero dollars, zero calls in flight, zero cases, unknown splits and modes are refused."""
     with pytest.raises(UsageError):
@@ -344,7 +363,9 @@ def test_loose_recordings_answer_one_version_only(home: Path) -> None:
     with pytest.raises(PlanError, match="matched by input alone"):
         run(experiment(dataset=small, models="openai:m"))
     report = run(experiment(prompts="ticket-triage@v2", dataset=small, models="openai:m"))
-    assert [(row["source"], row["model"], row["output"]) for row in rows_of(report)] == [("recorded", "m", line["output"])]
+    assert [(row["source"], row["model"], row["output"]) for row in rows_of(report)] == [
+        ("recorded", "m", line["output"])
+    ]
     use(None)
 
 
@@ -352,8 +373,10 @@ def test_export_plays_back_exactly(server: StandIn, home: Path) -> None:
     """Exported replies, served as recordings, give the same answers to the same requests, two versions included."""
     from workbench.cache import Cache
 
-    first = {(r["version"], r["case_id"], r["repeat"]): r["output"] for r in rows_of(
-        run(experiment(models="openai:gpt-6-luna", repeats=2), sample=5))}  # fmt: skip
+    first = {
+        (r["version"], r["case_id"], r["repeat"]): r["output"]
+        for r in rows_of(run(experiment(models="openai:gpt-6-luna", repeats=2), sample=5))
+    }
     assert Cache(home / ".workbench" / "cache").export(home / "r.jsonl") == 20
     wb.offline(recordings=home / "r.jsonl")
     report = run(experiment(models="openai:gpt-6-luna", repeats=2), sample=5)
@@ -373,7 +396,7 @@ def test_offline_uses_no_key_and_says_that_it_saw_one(monkeypatch: pytest.Monkey
 
 
 def test_live_needs_keys_and_has_a_cap(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Live is asked for by name; a provider without a key is named with its cure; a cap exists even when none is given."""
+    """Live is asked for; a provider without a key is named with its cure; a cap exists even when none is given."""
     monkeypatch.setenv("OPENAI_API_KEY", "sk-secret-value")
     session = wb.live()
     assert session.run_budget_usd == 5

@@ -23,16 +23,36 @@ if TYPE_CHECKING:
 CONCURRENCY = 8
 KILLS = 10
 SAMPLE = 60
-LINE = [sys.executable, "-c", "from workbench.cli import main; main()", "run", "ticket-triage@v2,v4", "--dataset", "tickets",
-        "--models", "openai:gpt-6-luna", "--scorer", "json_fields:category,priority", "--sample", str(SAMPLE),
-        "--concurrency", str(CONCURRENCY)]  # fmt: skip
+LINE = [
+    sys.executable,
+    "-c",
+    "from workbench.cli import main; main()",
+    "run",
+    "ticket-triage@v2,v4",
+    "--dataset",
+    "tickets",
+    "--models",
+    "openai:gpt-6-luna",
+    "--scorer",
+    "json_fields:category,priority",
+    "--sample",
+    str(SAMPLE),
+    "--concurrency",
+    str(CONCURRENCY),
+]
 
 
 def start(server: StandIn, home: Path, *more: str, **options) -> subprocess.Popen[str]:
     """A real run in a process of its own."""
     command = [*LINE, "--base-url", f"openai={server.url}/v1", *more]
-    return subprocess.Popen(command, env=os.environ | {"WORKBENCH_HOME": str(home)}, text=True,
-                            stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options)  # fmt: skip
+    return subprocess.Popen(
+        command,
+        env=os.environ | {"WORKBENCH_HOME": str(home)},
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        **options,
+    )
 
 
 def stored(home: Path) -> set[str]:
@@ -51,7 +71,7 @@ def asked(server: StandIn) -> dict[str, int]:
 
 
 def test_kill_9_repeats_only_what_was_in_flight(server: StandIn, home: Path) -> None:
-    """Ten runs killed at seeded moments, then one to the end: no stored reply is asked for again, and each kill costs at
+    """Ten runs killed at seeded moments, then one to the end: no stored reply is asked again, and each kill costs at
     most the calls that were in flight."""
     server.control("settings", {"latency_s": 0.03})
     draw = random.Random(7)

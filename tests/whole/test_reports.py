@@ -8,6 +8,7 @@ from html.parser import HTMLParser
 from typing import TYPE_CHECKING
 
 import pytest
+
 import workbench as wb
 from workbench.errors import ReportError
 
@@ -21,8 +22,9 @@ HOSTILE = '<script>alert(1)</script><img src=x onerror="alert(2)"></textarea>\u2
 
 def run(**options) -> wb.Report:
     """A small run of two versions."""
-    exp = wb.Experiment("r", "ticket-triage@v2,v4", "tickets", "openai:gpt-6-luna",
-                        wb.scorers.json_fields("category", "priority"))  # fmt: skip
+    exp = wb.Experiment(
+        "r", "ticket-triage@v2,v4", "tickets", "openai:gpt-6-luna", wb.scorers.json_fields("category", "priority")
+    )
     return asyncio.run(exp.run(**options))
 
 
@@ -38,7 +40,12 @@ def hostile(report: wb.Report) -> wb.Report:
     path = report.folder / "rows.jsonl"
     rows = [json.loads(line) for line in path.read_text().splitlines()]
     for row in rows[:10]:
-        row |= {"output": HOSTILE, "scores": {"json_fields": 0.0}, "reasons": {"json_fields": HOSTILE}, "model": HOSTILE[:60]}
+        row |= {
+            "output": HOSTILE,
+            "scores": {"json_fields": 0.0},
+            "reasons": {"json_fields": HOSTILE},
+            "model": HOSTILE[:60],
+        }
     rows[11] |= {"error": HOSTILE, "error_type": "RequestRefused", "scores": {}, "output": None}
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
     return wb.load_report(report.folder)
@@ -60,8 +67,13 @@ class Tags(HTMLParser):
 
 def test_model_output_stays_text_everywhere(hostile: wb.Report) -> None:
     """Hostile output is escaped in every view: no tag, handler or address of it becomes part of the page."""
-    views = [hostile._repr_html_(), hostile.leaderboard()._repr_html_(), hostile.wrong()._repr_html_(),
-             hostile.errors()._repr_html_(), hostile.html().read_text()]  # fmt: skip
+    views = [
+        hostile._repr_html_(),
+        hostile.leaderboard()._repr_html_(),
+        hostile.wrong()._repr_html_(),
+        hostile.errors()._repr_html_(),
+        hostile.html().read_text(),
+    ]
     for view in views:
         page = Tags(view)
         assert not page.tags & {"script", "iframe", "textarea", "object", "link", "svg"}
@@ -140,7 +152,7 @@ def test_wrong_shows_the_lowest_first(report: wb.Report) -> None:
 
 
 def test_save_and_load(report: wb.Report, home: Path) -> None:
-    """Rows go to JSONL and Parquet whole; reports are found by latest, id, folder and rows file; unknown ones are named."""
+    """Rows go to JSONL and Parquet whole; reports are found by latest, id, folder and rows file."""
     import pandas as pd
 
     lines = report.save(home / "rows.jsonl").read_text().splitlines()

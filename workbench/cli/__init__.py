@@ -11,9 +11,12 @@ from workbench.cli import experiments, reports, stores
 from workbench.errors import WorkbenchError
 
 app = typer.Typer(
-    name="workbench", no_args_is_help=True, add_completion=True, pretty_exceptions_enable=False,
+    name="workbench",
+    no_args_is_help=True,
+    add_completion=True,
+    pretty_exceptions_enable=False,
     help="Evaluate prompt variants across models for quality and cost. Offline unless --live is given.",
-)  # fmt: skip
+)
 app.command()(experiments.demo)
 app.command()(experiments.plan)
 app.command()(experiments.run)
@@ -59,6 +62,8 @@ def _usage_code(error: Exception) -> int:
     import traceback
 
     traceback.print_exception(error)
-    print("workbench: this is a fault of the workbench, not of your input; rows and replies so far are on disk",
-          file=sys.stderr)  # fmt: skip
+    print(
+        "workbench: this is a fault of the workbench, not of your input; rows and replies so far are on disk",
+        file=sys.stderr,
+    )
     return 70

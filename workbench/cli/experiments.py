@@ -17,29 +17,44 @@ if TYPE_CHECKING:
     from workbench.report import Report
 
 
-def demo(sample: Annotated[int, typer.Option(help="Cases of the dataset.")] = 100,
-         json: given.Json = None) -> int:  # fmt: skip
+def demo(sample: Annotated[int, typer.Option(help="Cases of the dataset.")] = 100, json: given.Json = None) -> int:
     """Four versions of a prompt on three tiers of three providers, answered by stand-in servers. No key is needed."""
     from workbench.connect import offline
     from workbench.experiment import Experiment
     from workbench.scorers import json_fields
 
     print(offline())
-    experiment = Experiment("demo", "ticket-triage@v1,v2,v3,v4", "tickets", "fast,balanced,powerful",
-                            json_fields("category", "priority"))  # fmt: skip
+    experiment = Experiment(
+        "demo", "ticket-triage@v1,v2,v3,v4", "tickets", "fast,balanced,powerful", json_fields("category", "priority")
+    )
     code = _run(experiment, {"sample": sample, "concurrency": 64}, json)
-    print("\nNext: `workbench report latest --wrong 3` shows what went wrong, `make lab` opens the notebooks, and the same\n"
-          "line with real models is\n  workbench run ticket-triage@v1,v2,v3,v4 --dataset tickets --scorer "
-          "json_fields:category,priority --sample 100 --live --budget 2")  # fmt: skip
+    print(
+        "\nNext: `workbench report latest --wrong 3` shows what went wrong, `make lab` opens the notebooks, and with\n"
+        "real models, for two dollars at most, it is\n  workbench run ticket-triage@v1,v2,v3,v4 --dataset tickets "
+        "--scorer json_fields:category,priority --sample 100 --live --budget 2"
+    )
     return code
 
 
-def plan(prompts: given.Prompts, dataset: given.DatasetOption, scorer: given.ScorerOption, tiers: given.Tiers = None,
-         providers: given.Providers = None, models: given.Models = None, repeats: given.Repeats = 1,
-         sample: given.Sample = None, seed: given.Seed = 0, split: given.Split = None, column: given.Columns = None,
-         live: given.Live = False, recordings: given.Recordings = None, base_url: given.BaseUrl = None,
-         name: Annotated[str | None, typer.Option(help="Name of the experiment.")] = None,
-         cache: given.CacheMode = "on", json: given.Json = None) -> int:  # fmt: skip
+def plan(
+    prompts: given.Prompts,
+    dataset: given.DatasetOption,
+    scorer: given.ScorerOption,
+    tiers: given.Tiers = None,
+    providers: given.Providers = None,
+    models: given.Models = None,
+    repeats: given.Repeats = 1,
+    sample: given.Sample = None,
+    seed: given.Seed = 0,
+    split: given.Split = None,
+    column: given.Columns = None,
+    live: given.Live = False,
+    recordings: given.Recordings = None,
+    base_url: given.BaseUrl = None,
+    name: Annotated[str | None, typer.Option(help="Name of the experiment.")] = None,
+    cache: given.CacheMode = "on",
+    json: given.Json = None,
+) -> int:
     """Show what a run would do and cost. Takes what `run` takes; nothing is sent."""
     cases = given.dataset(dataset, column)
     session = given.connect(live, recordings, base_url, cache, cases)
@@ -53,27 +68,53 @@ def plan(prompts: given.Prompts, dataset: given.DatasetOption, scorer: given.Sco
     return 0
 
 
-def run(prompts: given.Prompts, dataset: given.DatasetOption, scorer: given.ScorerOption, tiers: given.Tiers = None,
-        providers: given.Providers = None, models: given.Models = None, repeats: given.Repeats = 1,
-        sample: given.Sample = None, seed: given.Seed = 0, split: given.Split = None, column: given.Columns = None,
-        live: given.Live = False, recordings: given.Recordings = None, base_url: given.BaseUrl = None,
-        name: Annotated[str | None, typer.Option(help="Name of the experiment.")] = None,
-        cache: given.CacheMode = "on", json: given.Json = None,
-        budget: Annotated[float | None, typer.Option(help="Cap of this run in US dollars.")] = None,
-        concurrency: Annotated[int | None, typer.Option(help="Calls in flight.")] = None) -> int:  # fmt: skip
+def run(
+    prompts: given.Prompts,
+    dataset: given.DatasetOption,
+    scorer: given.ScorerOption,
+    tiers: given.Tiers = None,
+    providers: given.Providers = None,
+    models: given.Models = None,
+    repeats: given.Repeats = 1,
+    sample: given.Sample = None,
+    seed: given.Seed = 0,
+    split: given.Split = None,
+    column: given.Columns = None,
+    live: given.Live = False,
+    recordings: given.Recordings = None,
+    base_url: given.BaseUrl = None,
+    name: Annotated[str | None, typer.Option(help="Name of the experiment.")] = None,
+    cache: given.CacheMode = "on",
+    json: given.Json = None,
+    budget: Annotated[float | None, typer.Option(help="Cap of this run in US dollars.")] = None,
+    concurrency: Annotated[int | None, typer.Option(help="Calls in flight.")] = None,
+) -> int:
     """Run prompts × models × cases, score every answer, and show the leaderboard. The same line again resumes."""
     cases = given.dataset(dataset, column)
     session = given.connect(live, recordings, base_url, cache, cases)
     experiment = _experiment(name, prompts, cases, given.models(tiers, models), scorer, repeats, providers)
     if str(json) != "-":
         print(session)
-    settings = {"sample": sample, "seed": seed, "split": split, "cache": cache, "budget_usd": budget,
-                "concurrency": concurrency}  # fmt: skip
+    settings = {
+        "sample": sample,
+        "seed": seed,
+        "split": split,
+        "cache": cache,
+        "budget_usd": budget,
+        "concurrency": concurrency,
+    }
     return _run(experiment, settings, json)
 
 
-def _experiment(name: str | None, prompts: list[str], cases: Any, models: str, scorers: list[str], repeats: int,
-                providers: str | None) -> Experiment:  # fmt: skip
+def _experiment(
+    name: str | None,
+    prompts: list[str],
+    cases: Any,
+    models: str,
+    scorers: list[str],
+    repeats: int,
+    providers: str | None,
+) -> Experiment:
     from workbench.experiment import Experiment
 
     own = name or f"{prompts[0].partition('@')[0]}-{cases.name}"
@@ -120,23 +161,43 @@ def _show(report: Report) -> None:
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
     print(f"\n{leaderboard_text(report.leaderboard(), width)}\n")
     for failed in list(report.errors(n=3)):
-        print(f"failed: {failed['prompt']}@{failed['version']} × {failed['model']} on {failed['case_id']}: {failed['error']}")
-    print(f"{totals['done']:,} of {totals['trials']:,} trials, {totals['hits']:,} from the cache, {totals['errors']:,} failed, "
-          f"{spent(totals['spent_usd'], totals['unknown_spent'])} spent{report.paid_to()}. {report.message}".rstrip())  # fmt: skip
+        print(
+            f"failed: {failed['prompt']}@{failed['version']} × {failed['model']} on {failed['case_id']}: "
+            f"{failed['error']}"
+        )
+    print(
+        f"{totals['done']:,} of {totals['trials']:,} trials, {totals['hits']:,} from the cache, "
+        f"{totals['errors']:,} failed, "
+        f"{spent(totals['spent_usd'], totals['unknown_spent'])} spent{report.paid_to()}. {report.message}".rstrip()
+    )
     print(f"run {report.run_id}; full report: {report.html()}")
 
 
 def result(report: Report) -> dict[str, Any]:
     """What `--json` writes: the leaderboard, totals and the run."""
-    boards = {metric: {(row.prompt, row.model): asdict(row) for row in report.leaderboard(metric=metric)}
-              for metric in report.metrics}  # fmt: skip
-    rows = [asdict(row) | {"metrics": {metric: {k: board[row.prompt, row.model][k] for k in
-                                                ("mean", "low", "high", "n_scored", "correct")}
-                                       for metric, board in boards.items()}}
-            for row in report.leaderboard()]  # fmt: skip
+    boards = {
+        metric: {(row.prompt, row.model): asdict(row) for row in report.leaderboard(metric=metric)}
+        for metric in report.metrics
+    }
+    rows = [
+        asdict(row)
+        | {
+            "metrics": {
+                metric: {k: board[row.prompt, row.model][k] for k in ("mean", "low", "high", "n_scored", "correct")}
+                for metric, board in boards.items()
+            }
+        }
+        for row in report.leaderboard()
+    ]
     return {
         "leaderboard": rows,
         "totals": report.totals(),
-        "run": {"id": report.run_id, "folder": str(report.folder), "state": report.state, "message": report.message,
-                "dataset": report.plan["dataset"], "caption": report.caption()},
-    }  # fmt: skip
+        "run": {
+            "id": report.run_id,
+            "folder": str(report.folder),
+            "state": report.state,
+            "message": report.message,
+            "dataset": report.plan["dataset"],
+            "caption": report.caption(),
+        },
+    }

@@ -39,13 +39,26 @@ def _scorer_names(incomplete: str) -> list[str]:
     return [name for name in BUILT_IN if name.startswith(incomplete)]
 
 
-Prompts = Annotated[list[str], typer.Argument(help="Prompts: name@v1,v2, or a name for its newest four versions.",
-                                              autocompletion=_prompt_refs, metavar="PROMPT...")]  # fmt: skip
-DatasetOption = Annotated[str, typer.Option("--dataset", "-d", help="Name of a dataset, or a path to one.",
-                                            autocompletion=_dataset_names)]  # fmt: skip
-ScorerOption = Annotated[list[str], typer.Option("--scorer", "-s", help="exact, contains, numeric, json_fields:a,b ... "
-                                                 "The first one's first metric decides.",
-                                                 autocompletion=_scorer_names)]  # fmt: skip
+Prompts = Annotated[
+    list[str],
+    typer.Argument(
+        help="Prompts: name@v1,v2, or a name for its newest four versions.",
+        autocompletion=_prompt_refs,
+        metavar="PROMPT...",
+    ),
+]
+DatasetOption = Annotated[
+    str, typer.Option("--dataset", "-d", help="Name of a dataset, or a path to one.", autocompletion=_dataset_names)
+]
+ScorerOption = Annotated[
+    list[str],
+    typer.Option(
+        "--scorer",
+        "-s",
+        help="exact, contains, numeric, json_fields:a,b ... The first one's first metric decides.",
+        autocompletion=_scorer_names,
+    ),
+]
 Tiers = Annotated[str | None, typer.Option(help="Tiers: fast, balanced, powerful. All three unless models are named.")]
 Providers = Annotated[str | None, typer.Option(help="Providers for the tiers: anthropic, openai, ollama.")]
 Models = Annotated[str | None, typer.Option(help="Models by id: provider:id,provider:id.")]
@@ -81,8 +94,9 @@ def pairs(entries: list[str], option: str) -> dict[str, str]:
     return {key: value for key, _, value in (entry.partition("=") for entry in entries)}
 
 
-def connect(live: bool, recordings: Path | None, base_urls: list[str] | None, cache: str,
-            given: Dataset | None = None) -> Answering:  # fmt: skip
+def connect(
+    live: bool, recordings: Path | None, base_urls: list[str] | None, cache: str, given: Dataset | None = None
+) -> Answering:
     """Who answers, by the options. Raises SettingsError when they contradict each other."""
     from workbench import connect as door
     from workbench.settings import is_live

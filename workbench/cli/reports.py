@@ -68,8 +68,10 @@ def show_prompt(ref: Annotated[str, typer.Argument(autocompletion=given._prompt_
 
 
 @prompts.command("diff")
-def diff_prompts(old: Annotated[str, typer.Argument(autocompletion=given._prompt_refs)],
-                 new: Annotated[str, typer.Argument(autocompletion=given._prompt_refs)]) -> None:  # fmt: skip
+def diff_prompts(
+    old: Annotated[str, typer.Argument(autocompletion=given._prompt_refs)],
+    new: Annotated[str, typer.Argument(autocompletion=given._prompt_refs)],
+) -> None:
     """Word-level difference of two versions: [-removed-] and {+added+}."""
     from workbench.prompts import load_prompt
 

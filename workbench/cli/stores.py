@@ -27,12 +27,17 @@ def cache_info(context: typer.Context) -> None:
 
 
 @cache.command("why")
-def cache_why(prompt: Annotated[str, typer.Argument(autocompletion=given._prompt_refs)], dataset: given.DatasetOption,
-              case: Annotated[str, typer.Option(help="Id of the case.")],
-              model: Annotated[str, typer.Option(help="A tier with --providers, or provider:id.")],
-              providers: given.Providers = None, repeat: Annotated[int, typer.Option(help="Number of the draw.")] = 0,
-              live: given.Live = False, recordings: given.Recordings = None,
-              base_url: given.BaseUrl = None) -> None:  # fmt: skip
+def cache_why(
+    prompt: Annotated[str, typer.Argument(autocompletion=given._prompt_refs)],
+    dataset: given.DatasetOption,
+    case: Annotated[str, typer.Option(help="Id of the case.")],
+    model: Annotated[str, typer.Option(help="A tier with --providers, or provider:id.")],
+    providers: given.Providers = None,
+    repeat: Annotated[int, typer.Option(help="Number of the draw.")] = 0,
+    live: given.Live = False,
+    recordings: given.Recordings = None,
+    base_url: given.BaseUrl = None,
+) -> None:
     """Explain a miss: the nearest stored request, and the fields in which it differs."""
     from workbench.cache import Cache
     from workbench.experiment import Experiment
@@ -66,24 +71,32 @@ def cache_export(path: Annotated[Path, typer.Argument(help="A JSONL file to writ
     print(f"{count:,} recordings in {path}")
 
 
-def sim(prompts: Annotated[list[str] | None, typer.Argument(help="With --truth: the prompts.",
-                                                            autocompletion=given._prompt_refs)] = None,
-        recordings: given.Recordings = None,
-        behaviour: Annotated[Path | None, typer.Option(help="Another declaration of the simulated models.")] = None,
-        port: Annotated[int, typer.Option(help="Port on the loopback; 0 is any free one.")] = 0,
-        seed: Annotated[int, typer.Option(help="Another draw of the same models.")] = 0,
-        latency: Annotated[float | None, typer.Option(help="Seconds per call instead of the declared ones.")] = None,
-        truth: Annotated[bool, typer.Option("--truth", help="Print each arm's exact expected score and end.")] = False,
-        dataset: Annotated[str, typer.Option("--dataset", "-d")] = "tickets",
-        scorer: Annotated[list[str] | None, typer.Option("--scorer", "-s")] = None, tiers: given.Tiers = None,
-        providers: given.Providers = None, split: given.Split = None) -> int:  # fmt: skip
+def sim(
+    prompts: Annotated[
+        list[str] | None, typer.Argument(help="With --truth: the prompts.", autocompletion=given._prompt_refs)
+    ] = None,
+    recordings: given.Recordings = None,
+    behaviour: Annotated[Path | None, typer.Option(help="Another declaration of the simulated models.")] = None,
+    port: Annotated[int, typer.Option(help="Port on the loopback; 0 is any free one.")] = 0,
+    seed: Annotated[int, typer.Option(help="Another draw of the same models.")] = 0,
+    latency: Annotated[float | None, typer.Option(help="Seconds per call instead of the declared ones.")] = None,
+    truth: Annotated[bool, typer.Option("--truth", help="Print each arm's exact expected score and end.")] = False,
+    dataset: Annotated[str, typer.Option("--dataset", "-d")] = "tickets",
+    scorer: Annotated[list[str] | None, typer.Option("--scorer", "-s")] = None,
+    tiers: given.Tiers = None,
+    providers: given.Providers = None,
+    split: given.Split = None,
+) -> int:
     """Serve the stand-in until Ctrl-C, or print what is true of its simulated models."""
     if truth:
         from workbench.truth import expected_scores
 
         wanted = (prompts or ["ticket-triage"], dataset, scorer or ["json_fields:category,priority"])
-        print(expected_scores(*wanted, models=given.models(tiers, None), providers=providers, split=split,
-                              behaviour=behaviour))  # fmt: skip
+        print(
+            expected_scores(
+                *wanted, models=given.models(tiers, None), providers=providers, split=split, behaviour=behaviour
+            )
+        )
         return 0
     from workbench.connect import stand_in_config
     from workbench.sim.server import PortTaken, serve

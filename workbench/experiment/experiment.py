@@ -43,8 +43,17 @@ class Experiment:
     `repeats`: independent draws per case. Raises the named UsageError for whatever does not exist.
     """
 
-    def __init__(self, name: str, prompts: Prompts, dataset: str | Path | Dataset | pd.DataFrame, models: Models,
-                 scorers: Scorers, repeats: int = 1, *, providers: str | Iterable[str] | None = None) -> None:  # fmt: skip
+    def __init__(
+        self,
+        name: str,
+        prompts: Prompts,
+        dataset: str | Path | Dataset | pd.DataFrame,
+        models: Models,
+        scorers: Scorers,
+        repeats: int = 1,
+        *,
+        providers: str | Iterable[str] | None = None,
+    ) -> None:
         if not name or not isinstance(name, str):
             raise PlanError("an experiment needs a name")
         if isinstance(repeats, bool) or not isinstance(repeats, int) or repeats < 1:
@@ -65,9 +74,17 @@ class Experiment:
         planning.check(design, session, None)
         return planning.estimate(design, self._looked_up(design, session, cache), session)
 
-    def start(self, *, budget_usd: float | None = None, concurrency: int | None = None, sample: int | None = None,
-              seed: int = 0, split: str | None = None, cache: str = "on",
-              on_row: Callable[[Row], object] | None = None) -> Run:  # fmt: skip
+    def start(
+        self,
+        *,
+        budget_usd: float | None = None,
+        concurrency: int | None = None,
+        sample: int | None = None,
+        seed: int = 0,
+        split: str | None = None,
+        cache: str = "on",
+        on_row: Callable[[Row], object] | None = None,
+    ) -> Run:
         """Start in the running event loop; `await` the Run for its Report.
 
         `budget_usd`: cap of this run, also over what the session allows. `concurrency`: calls in flight. `sample`: a
@@ -83,12 +100,27 @@ class Experiment:
         planning.check(design, session, cap)
         return Run(design, session, Options(cap, concurrency or default_concurrency(), cache, on_row)).resume()
 
-    async def run(self, *, budget_usd: float | None = None, concurrency: int | None = None, sample: int | None = None,
-                  seed: int = 0, split: str | None = None, cache: str = "on",
-                  on_row: Callable[[Row], object] | None = None) -> Report:  # fmt: skip
+    async def run(
+        self,
+        *,
+        budget_usd: float | None = None,
+        concurrency: int | None = None,
+        sample: int | None = None,
+        seed: int = 0,
+        split: str | None = None,
+        cache: str = "on",
+        on_row: Callable[[Row], object] | None = None,
+    ) -> Report:
         """`start` and wait: the Report of all rows. Options as in `start`."""
-        return await self.start(budget_usd=budget_usd, concurrency=concurrency, sample=sample, seed=seed, split=split,
-                                cache=cache, on_row=on_row)  # fmt: skip
+        return await self.start(
+            budget_usd=budget_usd,
+            concurrency=concurrency,
+            sample=sample,
+            seed=seed,
+            split=split,
+            cache=cache,
+            on_row=on_row,
+        )
 
     def requests(self, case: Case, repeat: int = 0) -> Iterator[tuple[Arm, Request]]:
         """What each arm would ask about a case; nothing is sent."""
@@ -97,17 +129,27 @@ class Experiment:
 
     def _arms(self, session: Session) -> tuple[Arm, ...]:
         models = self._resolve_models(session)
-        return tuple(Arm(prompt, model, session.origin(model.provider).name) for prompt in self.prompts for model in models)
+        return tuple(
+            Arm(prompt, model, session.origin(model.provider).name) for prompt in self.prompts for model in models
+        )
 
     def _design(self, session: Session, sample: int | None, split: str | None, seed: int) -> Design:
         chosen = split or ("dev" if self.dataset.from_workspace else "all")
         cases = self.dataset.split(chosen)
         cases = cases.sample(sample, seed) if sample is not None else cases
         return Design(
-            name=self.name, arms=self._arms(session), cases=tuple(cases.shuffled(seed)), scorers=self.scorers, repeats=self.repeats,
-            dataset=self.dataset.name, dataset_sha=self.dataset.sha, split=chosen, sample=sample, seed=seed,
+            name=self.name,
+            arms=self._arms(session),
+            cases=tuple(cases.shuffled(seed)),
+            scorers=self.scorers,
+            repeats=self.repeats,
+            dataset=self.dataset.name,
+            dataset_sha=self.dataset.sha,
+            split=chosen,
+            sample=sample,
+            seed=seed,
             notes=self._notes,
-        )  # fmt: skip
+        )
 
     def _resolve_models(self, session: Session) -> list[catalog.Model]:
         """The models as this session's origins serve them; tiers without providers mean all that can be used."""
@@ -116,8 +158,9 @@ class Experiment:
         models: dict[str, catalog.Model] = {}
         for model in found:
             origin = session.origin(model.provider)
-            served = catalog.load_models([model], stand_in=origin.stand_in and not origin.recorded,
-                                         chat_completions=origin.chat_completions)  # fmt: skip
+            served = catalog.load_models(
+                [model], stand_in=origin.stand_in and not origin.recorded, chat_completions=origin.chat_completions
+            )
             models |= {one.ref: one for one in served}
         if not models:
             raise PlanError("no models: name tiers (fast, balanced, powerful) or provider:id")

@@ -49,8 +49,18 @@ class Design:
         """What makes two runs the same: content hashes, not names of files or times."""
         return {
             "name": self.name,
-            "arms": [[a.prompt.name, a.prompt.version, a.prompt.sha, a.model.provider, a.model.id, a.model.endpoint,
-                      a.origin] for a in self.arms],
+            "arms": [
+                [
+                    a.prompt.name,
+                    a.prompt.version,
+                    a.prompt.sha,
+                    a.model.provider,
+                    a.model.id,
+                    a.model.endpoint,
+                    a.origin,
+                ]
+                for a in self.arms
+            ],
             "dataset": self.dataset_sha,
             "scorers": [[s.name, s.identity] for s in self.scorers],
             "repeats": self.repeats,
@@ -58,7 +68,7 @@ class Design:
             "sample": self.sample,
             "seed": self.seed,
             "schema": KEY_SCHEMA,
-        }  # fmt: skip
+        }
 
     @property
     def run_id(self) -> str:
@@ -126,8 +136,10 @@ def check(design: Design, session: Session, budget_usd: float | None) -> None:
     """Refuse, before anything is sent, what could not work. Raises PlanError naming every fault."""
     faults = [*_variable_faults(design), *_parameter_faults(design), *_loose_faults(design, session)]
     if budget_usd is not None and (unpriced := design.unpriced()):
-        faults.append(f"no price is known for {', '.join(unpriced)}, so a budget of ${budget_usd:g} cannot be held: give "
-                      "one in the file that WORKBENCH_PRICES names, or ask for no cap with budget inf")  # fmt: skip
+        faults.append(
+            f"no price is known for {', '.join(unpriced)}, so a budget of ${budget_usd:g} cannot be held: give "
+            "one in the file that WORKBENCH_PRICES names, or ask for no cap with budget inf"
+        )
     if faults:
         raise PlanError("; ".join(dict.fromkeys(faults)))
 
@@ -175,11 +187,19 @@ def estimate(design: Design, pairs: Iterator[tuple[Arm, Request, Usage | None]],
         if calls:
             usd += calls * (catalog.price(arm.model, Usage(tokens // calls, output_tokens=per_call)) or 0.0)
     return Plan(
-        run_id=design.run_id, trials=design.trials, cases=len(design.cases), repeats=design.repeats,
-        arms=tuple(str(arm) for arm in design.arms), hits=hits, input_tokens=input_tokens, output_tokens=output_tokens,
-        estimate_usd=usd, at_most_usd=at_most, unpriced=tuple(design.unpriced()),
+        run_id=design.run_id,
+        trials=design.trials,
+        cases=len(design.cases),
+        repeats=design.repeats,
+        arms=tuple(str(arm) for arm in design.arms),
+        hits=hits,
+        input_tokens=input_tokens,
+        output_tokens=output_tokens,
+        estimate_usd=usd,
+        at_most_usd=at_most,
+        unpriced=tuple(design.unpriced()),
         notes=tuple(dict.fromkeys(notes(design, session))),
-    )  # fmt: skip
+    )
 
 
 def _max_tokens(arm: Arm) -> int:
@@ -191,8 +211,10 @@ def _variable_faults(design: Design) -> Iterator[str]:
         lacking = [(case, missing) for case in design.cases if (missing := prompt.missing(case.inputs))]
         if lacking:
             case, missing = lacking[0]
-            yield (f"{prompt.ref} needs {', '.join(missing)}, which {len(lacking)} of {len(design.cases)} cases do not "
-                   f"give (first: {case.id}, with {', '.join(case.inputs)})")  # fmt: skip
+            yield (
+                f"{prompt.ref} needs {', '.join(missing)}, which {len(lacking)} of {len(design.cases)} cases do not "
+                f"give (first: {case.id}, with {', '.join(case.inputs)})"
+            )
 
 
 def _parameter_faults(design: Design) -> Iterator[str]:
@@ -212,8 +234,10 @@ def _loose_faults(design: Design, session: Session) -> Iterator[str]:
     versions = {arm.prompt.sha for arm in design.arms}
     loose = sorted({a.model.provider for a in design.arms if session.origin(a.model.provider).loose})
     if loose and len(versions) > 1:
-        yield (f"the recordings for {', '.join(loose)} are matched by input alone, so they would answer all "
-               f"{len(versions)} prompt versions alike: run one version, or record with `workbench cache export`")  # fmt: skip
+        yield (
+            f"the recordings for {', '.join(loose)} are matched by input alone, so they would answer all "
+            f"{len(versions)} prompt versions alike: run one version, or record with `workbench cache export`"
+        )
 
 
 def settings_of(design: Design) -> Mapping[str, Any]:
@@ -224,9 +248,20 @@ def settings_of(design: Design) -> Mapping[str, Any]:
         "identity": design.identity(),
         "trials": design.trials,
         "dataset": {"name": design.dataset, "cases": len(design.cases)},
-        "scorers": [{"name": s.name, "metrics": list(s.metrics), "bounds": s.bounds,
-                     "higher_is_better": s.higher_is_better} for s in design.scorers],
-        "arms": [{"prompt": a.prompt.name, "version": a.prompt.version, "prompt_sha": a.prompt.sha,
-                  "provider": a.model.provider, "model": a.model.label, "tier": a.model.tier} for a in design.arms],
+        "scorers": [
+            {"name": s.name, "metrics": list(s.metrics), "bounds": s.bounds, "higher_is_better": s.higher_is_better}
+            for s in design.scorers
+        ],
+        "arms": [
+            {
+                "prompt": a.prompt.name,
+                "version": a.prompt.version,
+                "prompt_sha": a.prompt.sha,
+                "provider": a.model.provider,
+                "model": a.model.label,
+                "tier": a.model.tier,
+            }
+            for a in design.arms
+        ],
         "prompts": [{"ref": p.ref, "sha": p.sha, "text": p.text, "config": dict(p.config)} for p in prompts],
-    }  # fmt: skip
+    }

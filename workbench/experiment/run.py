@@ -122,10 +122,10 @@ class Run:
         try:
             log = self._open_log()
             await self._work(client, log)
-        except asyncio.CancelledError as interrupt:
+        except asyncio.CancelledError:
             self._end("interrupted", self.how_to_resume())
-            interrupt.add_note(self.progress.message)
-            raise
+            # A new one: the old traceback leads deep into an HTTP library, and this is what a notebook shows.
+            raise asyncio.CancelledError(self.progress.message) from None
         except BaseException as error:
             self._end("failed", str(error))
             raise
@@ -212,8 +212,14 @@ class Run:
         except NotRecorded as error:
             return Row(**about, error=f"{trial}: {error}", error_type="NotRecorded")
         except CallError as error:
-            return Row(**about, error=str(error), error_type=type(error).__name__, attempts=error.attempts,
-                       request_id=error.request_id, spent_usd=None if error.maybe_charged else 0.0)  # fmt: skip
+            return Row(
+                **about,
+                error=str(error),
+                error_type=type(error).__name__,
+                attempts=error.attempts,
+                request_id=error.request_id,
+                spent_usd=None if error.maybe_charged else 0.0,
+            )
         except Exception as error:  # noqa: BLE001  # a fault of ours or of an SDK must not end a long run
             return Row(**about, error=f"{type(error).__name__}: {error}", error_type=type(error).__name__)
         scores, reasons = await self._score(trial, reply)
@@ -234,32 +240,53 @@ class Run:
         """What every row of an arm says alike, and what a failed one says of who was asked."""
         asked = self._session.origin(arm.model.provider)
         return {
-            "source": "recorded" if asked.recorded else "simulated" if asked.stand_in else "live", "served_by": "",
-            "run_id": self.id, "prompt": arm.prompt.name, "version": arm.prompt.version, "prompt_sha": arm.prompt.sha,
-            "provider": arm.model.provider, "model": arm.model.label, "tier": arm.model.tier, "origin": arm.origin,
-        }  # fmt: skip
+            "source": "recorded" if asked.recorded else "simulated" if asked.stand_in else "live",
+            "served_by": "",
+            "run_id": self.id,
+            "prompt": arm.prompt.name,
+            "version": arm.prompt.version,
+            "prompt_sha": arm.prompt.sha,
+            "provider": arm.model.provider,
+            "model": arm.model.label,
+            "tier": arm.model.tier,
+            "origin": arm.origin,
+        }
 
 
 def _answered(reply: Reply) -> dict[str, Any]:
     """What a row takes over from its reply."""
     usage = reply.usage
     return {
-        "source": reply.source, "served_by": reply.served_by, "output": reply.text,
-        "input_tokens": usage.input_tokens, "cache_write_5m_tokens": usage.cache_write_5m_tokens,
-        "cache_write_1h_tokens": usage.cache_write_1h_tokens, "cache_read_tokens": usage.cache_read_tokens,
-        "output_tokens": usage.output_tokens, "reasoning_tokens": usage.reasoning_tokens, "cost_usd": reply.cost_usd,
-        "spent_usd": reply.spent_usd, "latency_s": reply.latency_s, "waited_s": reply.waited_s,
-        "ttft_s": reply.ttft_s, "cached": reply.cached, "stop_reason": reply.stop_reason,
-        "request_id": reply.request_id, "attempts": reply.attempts,
-    }  # fmt: skip
+        "source": reply.source,
+        "served_by": reply.served_by,
+        "output": reply.text,
+        "input_tokens": usage.input_tokens,
+        "cache_write_5m_tokens": usage.cache_write_5m_tokens,
+        "cache_write_1h_tokens": usage.cache_write_1h_tokens,
+        "cache_read_tokens": usage.cache_read_tokens,
+        "output_tokens": usage.output_tokens,
+        "reasoning_tokens": usage.reasoning_tokens,
+        "cost_usd": reply.cost_usd,
+        "spent_usd": reply.spent_usd,
+        "latency_s": reply.latency_s,
+        "waited_s": reply.waited_s,
+        "ttft_s": reply.ttft_s,
+        "cached": reply.cached,
+        "stop_reason": reply.stop_reason,
+        "request_id": reply.request_id,
+        "attempts": reply.attempts,
+    }
 
 
 def _case_lines(design: Design) -> str:
     """The cases in the order in which they go out, whole: a report must read without its dataset's file."""
     return "".join(
-        json.dumps({"id": c.id, "inputs": dict(c.inputs), "expected": c.expected, "tags": list(c.tags),
-                    "split": c.split}) + "\n" for c in design.cases
-    )  # fmt: skip
+        json.dumps(
+            {"id": c.id, "inputs": dict(c.inputs), "expected": c.expected, "tags": list(c.tags), "split": c.split}
+        )
+        + "\n"
+        for c in design.cases
+    )
 
 
 def _write(path: Path, text: str) -> None:

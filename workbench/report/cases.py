@@ -13,12 +13,16 @@ if TYPE_CHECKING:
 class Cases:
     """Some rows with the cases they are about, for reading. Iterate for dicts; `.frame()` for pandas."""
 
-    def __init__(self, rows: tuple[dict[str, Any], ...], cases: dict[str, dict[str, Any]], metric: str, title: str) -> None:
+    def __init__(
+        self, rows: tuple[dict[str, Any], ...], cases: dict[str, dict[str, Any]], metric: str, title: str
+    ) -> None:
         self.title = title
         self.metric = metric
         self.rows = rows
-        self._rows = [row | {"inputs": cases[row["case_id"]]["inputs"], "expected": cases[row["case_id"]]["expected"]}
-                      for row in rows]  # fmt: skip
+        self._rows = [
+            row | {"inputs": cases[row["case_id"]]["inputs"], "expected": cases[row["case_id"]]["expected"]}
+            for row in rows
+        ]
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         return iter(self._rows)
@@ -39,7 +43,9 @@ class Cases:
         shown = []
         for row in self:
             about = f"{row['prompt']}@{row['version']} × {row['model']} on {row['case_id']}"
-            what = row["error"] or f"{self.metric} {row['scores'].get(self.metric)}: {row['reasons'].get(self.metric, '')}"
+            what = (
+                row["error"] or f"{self.metric} {row['scores'].get(self.metric)}: {row['reasons'].get(self.metric, '')}"
+            )
             shown.append(f"{about}\n  {what}\n  {' '.join((row['output'] or '').split())[:300]}")
         return "\n".join([self.title, *shown])
 

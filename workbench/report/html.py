@@ -49,8 +49,11 @@ def leaderboard_html(board: Leaderboard) -> str:
 def _leaderboard_row(row: ArmSummary, low: float, high: float) -> str:
     texts = cells(row)
     drawn = [*(escape(text) for text in texts[:3]), _interval(row, low, high), *(escape(text) for text in texts[3:])]
-    return "<tr>" + "".join(f'<td style="{_TD.format(_side(i))};white-space:nowrap">{one}</td>'
-                            for i, one in enumerate(drawn)) + "</tr>"  # fmt: skip
+    return (
+        "<tr>"
+        + "".join(f'<td style="{_TD.format(_side(i))};white-space:nowrap">{one}</td>' for i, one in enumerate(drawn))
+        + "</tr>"
+    )
 
 
 def _interval(row: ArmSummary, low: float, high: float) -> str:
@@ -58,33 +61,58 @@ def _interval(row: ArmSummary, low: float, high: float) -> str:
     if row.mean is None or row.low is None or row.high is None:
         return ""
     left, middle, right = (100 * (min(max(x, low), high) - low) / (high - low) for x in (row.low, row.mean, row.high))
-    parts = [("transparent", left), ("rgba(56,128,200,.45)", middle - left), ("rgb(56,128,200)", 2.0),
-             ("rgba(56,128,200,.45)", right - middle - 2.0)]  # fmt: skip
-    spans = "".join(f'<span style="display:inline-block;height:12px;width:{width * _BAR / 100:.1f}px;background-color:{colour}">'
-                    "</span>" for colour, width in parts if width > 0)  # fmt: skip
+    parts = [
+        ("transparent", left),
+        ("rgba(56,128,200,.45)", middle - left),
+        ("rgb(56,128,200)", 2.0),
+        ("rgba(56,128,200,.45)", right - middle - 2.0),
+    ]
+    spans = "".join(
+        f'<span style="display:inline-block;height:12px;width:{width * _BAR / 100:.1f}px;background-color:{colour}">'
+        "</span>"
+        for colour, width in parts
+        if width > 0
+    )
     title = f"{row.mean:.3f}, 95 % interval {row.low:.3f} to {row.high:.3f}"
-    return (f'<div title="{title}" style="width:{_BAR + 2}px;text-align:left;white-space:nowrap;line-height:12px;margin-top:3px;'
-            f'background-color:rgba(128,128,128,.15)">{spans}</div>')  # fmt: skip
+    return (
+        f'<div title="{title}" style="width:{_BAR + 2}px;text-align:left;white-space:nowrap;line-height:12px;'
+        f'margin-top:3px;background-color:rgba(128,128,128,.15)">{spans}</div>'
+    )
 
 
 def cases_html(cases: Cases) -> str:
     """Rows with their inputs, expected value and output, all of it as text."""
     headings = ("case", "prompt", "model", "score", "why", "input", "expected", "output")
-    rows = [(row["case_id"], f"{row['prompt']}@{row['version']}", row["model"],
-             "" if not cases.metric else str(row["scores"].get(cases.metric)),
-             row["error"] or row["reasons"].get(cases.metric) or "; ".join(row["reasons"].values()), _as_text(row["inputs"]), _as_text(row["expected"]),
-             row["output"] or "") for row in list(cases)[:SHOWN]]  # fmt: skip
+    rows = [
+        (
+            row["case_id"],
+            f"{row['prompt']}@{row['version']}",
+            row["model"],
+            "" if not cases.metric else str(row["scores"].get(cases.metric)),
+            row["error"] or row["reasons"].get(cases.metric) or "; ".join(row["reasons"].values()),
+            _as_text(row["inputs"]),
+            _as_text(row["expected"]),
+            row["output"] or "",
+        )
+        for row in list(cases)[:SHOWN]
+    ]
     return plain_table(headings, rows, cases.title, len(cases), names=3)
 
 
-def plain_table(headings: Sequence[str], rows: Sequence[Sequence[str]], caption: str, total: int | None = None,
-                names: int = 1) -> str:  # fmt: skip
+def plain_table(
+    headings: Sequence[str], rows: Sequence[Sequence[str]], caption: str, total: int | None = None, names: int = 1
+) -> str:
     """A table of texts. `total`: how many rows there are, when more than are shown; `names`: columns never wrapped."""
     head = "".join(f'<th scope="col" style="{_TH.format("left")}">{escape(h)}</th>' for h in headings)
     body = "".join(
-        "<tr>" + "".join(f'<td style="{_TD.format("left")}{_nowrap(i, names)}"><div style="{_TEXT}">{escape(_cut(c))}</div></td>'
-                         for i, c in enumerate(row)) + "</tr>" for row in rows[:SHOWN]
-    )  # fmt: skip
+        "<tr>"
+        + "".join(
+            f'<td style="{_TD.format("left")}{_nowrap(i, names)}"><div style="{_TEXT}">{escape(_cut(c))}</div></td>'
+            for i, c in enumerate(row)
+        )
+        + "</tr>"
+        for row in rows[:SHOWN]
+    )
     hidden = (total or len(rows)) - min(len(rows), SHOWN)
     more = f"<p>and {hidden:,} more</p>" if hidden > 0 else ""
     return _table(head, body, caption) + more
@@ -100,7 +128,8 @@ def _table(head: str, body: str, caption: str) -> str:
 
 def report_fragment(report: Report) -> str:
     """The report as a notebook shows it: the answer first, details folded."""
-    return f"{_PLAIN.format(f'<b>{escape(_headline(report))}</b>')}{leaderboard_html(report.leaderboard())}{_folded(report)}"
+    head = _PLAIN.format(f"<b>{escape(_headline(report))}</b>")
+    return f"{head}{leaderboard_html(report.leaderboard())}{_folded(report)}"
 
 
 def report_html(report: Report) -> str:
@@ -111,13 +140,17 @@ def report_html(report: Report) -> str:
     image = BytesIO()
     pareto(board).savefig(image, format="png", dpi=120)
     picture = base64.b64encode(image.getvalue()).decode()
-    prompts = "".join(f"<details><summary>{escape(p['ref'])}</summary><pre style='white-space:pre-wrap'>{escape(p['text'])}"
-                      f"</pre></details>" for p in report.plan["prompts"])  # fmt: skip
+    prompts = "".join(
+        f"<details><summary>{escape(p['ref'])}</summary><pre style='white-space:pre-wrap'>{escape(p['text'])}"
+        f"</pre></details>"
+        for p in report.plan["prompts"]
+    )
     return f"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
 <meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src data:; style-src 'unsafe-inline'">
 <title>{escape(report.run_id)}</title>
-<style>:root{{color-scheme:light dark}}body{{font:15px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:1320px;padding:0 1rem}}
+<style>:root{{color-scheme:light dark}}
+body{{font:15px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:1320px;padding:0 1rem}}
 table{{margin:.5rem 0 1.5rem}}img{{max-width:100%;background:#fff}}.wide{{overflow-x:auto}}</style></head><body>
 <h1>{escape(report.run_id)}</h1><p>{escape(_headline(report))}</p>
 <h2>Leaderboard: {escape(report.metrics[0])}</h2><div class="wide">{leaderboard_html(board)}</div>
@@ -149,8 +182,10 @@ def _wrong_of_leader(report: Report) -> Cases:
 
 def _headline(report: Report) -> str:
     totals = report.totals()
-    text = (f"{totals['done']:,} of {totals['trials']:,} trials, {report.state}; {totals['hits']:,} from the cache, "
-            f"{totals['errors']:,} failed; {spent(totals['spent_usd'], totals['unknown_spent'])} spent{report.paid_to()}")  # fmt: skip
+    text = (
+        f"{totals['done']:,} of {totals['trials']:,} trials, {report.state}; {totals['hits']:,} from the cache, "
+        f"{totals['errors']:,} failed; {spent(totals['spent_usd'], totals['unknown_spent'])} spent{report.paid_to()}"
+    )
     return f"{text}. {report.message}" if report.message else text
 
 

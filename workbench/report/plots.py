@@ -27,10 +27,16 @@ def pareto(board: Leaderboard) -> Figure:
     for row in shown:
         assert row.mean is not None and row.low is not None and row.high is not None
         axes.errorbar(
-            row.cost_per_1000_usd or 0.0, row.mean, yerr=[[row.mean - row.low], [row.high - row.mean]],
-            fmt=MARKERS[prompts.index(row.prompt) % len(MARKERS)], color=f"C{models.index(row.model) % 10}",
-            markersize=7, capsize=2, elinewidth=1, alpha=0.85,
-        )  # fmt: skip
+            row.cost_per_1000_usd or 0.0,
+            row.mean,
+            yerr=[[row.mean - row.low], [row.high - row.mean]],
+            fmt=MARKERS[prompts.index(row.prompt) % len(MARKERS)],
+            color=f"C{models.index(row.model) % 10}",
+            markersize=7,
+            capsize=2,
+            elinewidth=1,
+            alpha=0.85,
+        )
     front = _front(shown)
     axes.plot([r.cost_per_1000_usd or 0.0 for r in front], [r.mean or 0.0 for r in front], color="0.6", lw=1, zorder=0)
     axes.xaxis.set_major_formatter(lambda value, _: f"${value:g}")

@@ -20,8 +20,10 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
-DECLARED = ("Simulated: stand-in servers answered. The numbers are declared in behaviour.toml, not measured; "
-            "they say nothing about real models.")  # fmt: skip
+DECLARED = (
+    "Simulated: stand-in servers answered. The numbers are declared in behaviour.toml, not measured; "
+    "they say nothing about real models."
+)
 RECORDED = "Recorded: replies were replayed from a recordings file."
 
 
@@ -92,14 +94,21 @@ class Report:
         bounds, seed = self._bounds(metric), self.plan["identity"]["seed"]
         if by is None:
             planned = self.plan["trials"] // max(len(self.plan["arms"]), 1)
-            found = [summarise(one, metric, self._ref(one.about), planned, bounds, seed) for one in self._tallies.values()]
+            found = [
+                summarise(one, metric, self._ref(one.about), planned, bounds, seed) for one in self._tallies.values()
+            ]
         else:
-            by_tag = tally(read_rows(self.folder / "rows.jsonl"), {id_: case["tags"] for id_, case in self.cases.items()})
-            found = [summarise(one, metric, self._ref(one.about), len(one.slots), bounds, seed, key[-1])
-                     for key, one in by_tag.items()]  # fmt: skip
+            by_tag = tally(
+                read_rows(self.folder / "rows.jsonl"), {id_: case["tags"] for id_, case in self.cases.items()}
+            )
+            found = [
+                summarise(one, metric, self._ref(one.about), len(one.slots), bounds, seed, key[-1])
+                for key, one in by_tag.items()
+            ]
         best_last = -1 if self._higher_is_better(metric) else 1
-        found.sort(key=lambda r: (r.tag or "", r.mean is None, best_last * (r.mean or 0.0),
-                                  r.cost_per_1000_usd or 0.0, r.arm))  # fmt: skip
+        found.sort(
+            key=lambda r: (r.tag or "", r.mean is None, best_last * (r.mean or 0.0), r.cost_per_1000_usd or 0.0, r.arm)
+        )
         return Leaderboard(tuple(found), self.caption())
 
     def caption(self) -> str:
@@ -114,8 +123,9 @@ class Report:
         """A reminder that list prices of simulated calls were paid to nobody."""
         return " at list price, paid to nobody" if DECLARED in self.caption() else ""
 
-    def wrong(self, metric: str | None = None, n: int = 20, *, prompt: Prompt | str | None = None,
-              model: str | None = None) -> Cases:  # fmt: skip
+    def wrong(
+        self, metric: str | None = None, n: int = 20, *, prompt: Prompt | str | None = None, model: str | None = None
+    ) -> Cases:
         """The `n` rows with the lowest scores (the highest where lower is better), with inputs, expected and output."""
         metric = self._metric(metric)
         sign = 1 if self._higher_is_better(metric) else -1

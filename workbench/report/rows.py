@@ -65,7 +65,9 @@ class RowLog:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             os.close(self._file)
-            raise UsageError(f"run {folder.name} is being written by another process; wait for it, or stop it") from None
+            raise UsageError(
+                f"run {folder.name} is being written by another process; wait for it, or stop it"
+            ) from None
         self._cut_torn_line()
 
     def finished(self) -> set[int]:
@@ -111,5 +113,7 @@ class RowLog:
             os.ftruncate(self._file, keep)
 
     def _refused(self, error: OSError) -> StorageError:
-        return StorageError(f"{self.path} cannot be written: {error}. Rows so far are intact, replies are in the cache; "
-                            "free space or rights, then run the same line again.")  # fmt: skip
+        return StorageError(
+            f"{self.path} cannot be written: {error}. Rows so far are intact, replies are in the cache; "
+            "free space or rights, then run the same line again."
+        )

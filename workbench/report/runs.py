@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def load_report(which: str | Path = "latest") -> Report:
-    """A run's report by id, by folder (or its rows.jsonl), or `"latest"`. Raises ReportError with the runs there are."""
+    """A run's report by id, folder (or its rows.jsonl) or `"latest"`. Raises ReportError with the runs there are."""
     path = Path(which)
     if path.name == "rows.jsonl":
         path = path.parent
@@ -63,7 +63,13 @@ class Runs:
 
 def _run_cells(report: Report) -> tuple[str, ...]:
     prompts = ", ".join(dict.fromkeys(f"{arm['prompt']}@{arm['version']}" for arm in report.plan["arms"]))
-    return (report.run_id, f"{report.done} of {report.plan['trials']}", report.state, report.plan["dataset"]["name"], prompts)
+    return (
+        report.run_id,
+        f"{report.done} of {report.plan['trials']}",
+        report.state,
+        report.plan["dataset"]["name"],
+        prompts,
+    )
 
 
 def _run_folders() -> list[Path]:

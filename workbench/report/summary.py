@@ -24,7 +24,8 @@ class ArmSummary:
     `mean`, `low`, `high`: mean of `metric` over cases with its 95 % interval (None without a score); `correct`: number
     of right answers of a metric that is right or wrong. `cost_per_1000_usd`: list price of 1,000 cases, `cost_usd` of
     all, None where any price is unknown; `spent_usd`: what was paid, hits excepted, None where nothing of it is known;
-    `unknown_spent`: trials whose cost nobody knows, left out of `spent_usd`. Latencies in seconds. `tag`: set in a leaderboard by tag.
+    `unknown_spent`: trials whose cost nobody knows, left out of `spent_usd`. Latencies in seconds. `tag`: set in a
+    leaderboard by tag.
     """
 
     prompt: str
@@ -116,8 +117,10 @@ class Tally:
             if slot < len(column) and column[slot] == column[slot]:
                 total, count = sums.get(case_id, (0.0, 0))
                 sums[case_id] = (total + column[slot], count + 1)
-        return [(sums[case_id][0] / sums[case_id][1], sums[case_id][1])
-                for case_id in sorted(sums, key=lambda case_id: place(case_id, seed))]  # fmt: skip
+        return [
+            (sums[case_id][0] / sums[case_id][1], sums[case_id][1])
+            for case_id in sorted(sums, key=lambda case_id: place(case_id, seed))
+        ]
 
     def counted(self, flag: int) -> int:
         """Trials with this flag."""
@@ -127,7 +130,9 @@ class Tally:
 ERROR, TRUNCATED, REFUSED, HIT = 1, 2, 4, 8
 
 
-def tally(rows: Iterable[Mapping[str, Any]], tags: Mapping[str, Iterable[str]] | None = None) -> dict[tuple[str, ...], Tally]:
+def tally(
+    rows: Iterable[Mapping[str, Any]], tags: Mapping[str, Iterable[str]] | None = None
+) -> dict[tuple[str, ...], Tally]:
     """Sums per arm, keyed by (prompt, hash, provider, model), or per arm and tag when `tags` gives each case's."""
     found: dict[tuple[str, ...], Tally] = {}
     for row in rows:
@@ -139,8 +144,15 @@ def tally(rows: Iterable[Mapping[str, Any]], tags: Mapping[str, Iterable[str]] |
     return found
 
 
-def summarise(one: Tally, metric: str, prompt: str, planned: int, bounds: tuple[float, float] | None, seed: int,
-              tag: str | None = None) -> ArmSummary:  # fmt: skip
+def summarise(
+    one: Tally,
+    metric: str,
+    prompt: str,
+    planned: int,
+    bounds: tuple[float, float] | None,
+    seed: int,
+    tag: str | None = None,
+) -> ArmSummary:
     """A leaderboard row from the sums of an arm."""
     import numpy as np
 
@@ -161,19 +173,32 @@ def summarise(one: Tally, metric: str, prompt: str, planned: int, bounds: tuple[
     priced = bool(answered.any()) and not np.isnan(cost[answered]).any()
     total = float(cost[answered].sum()) if priced else None
     return ArmSummary(
-        prompt=prompt, model=one.about["model"], provider=one.about["provider"], tier=one.about["tier"],
-        source=max(one.sources, key=one.sources.__getitem__), metric=metric,
-        mean=interval.mean if interval else None, low=interval.low if interval else None,
-        high=interval.high if interval else None, n=len(one.slots), n_scored=int((~np.isnan(column)).sum()),
-        planned=planned, correct=int(np.nansum(column)) if binary and interval else None,
-        cost_per_1000_usd=None if total is None else total / int(answered.sum()) * 1000, cost_usd=total,
+        prompt=prompt,
+        model=one.about["model"],
+        provider=one.about["provider"],
+        tier=one.about["tier"],
+        source=max(one.sources, key=one.sources.__getitem__),
+        metric=metric,
+        mean=interval.mean if interval else None,
+        low=interval.low if interval else None,
+        high=interval.high if interval else None,
+        n=len(one.slots),
+        n_scored=int((~np.isnan(column)).sum()),
+        planned=planned,
+        correct=int(np.nansum(column)) if binary and interval else None,
+        cost_per_1000_usd=None if total is None else total / int(answered.sum()) * 1000,
+        cost_usd=total,
         spent_usd=None if one.unknown_spent and not one.spent_usd else one.spent_usd,
         unknown_spent=one.unknown_spent,
         p50_s=float(np.quantile(latency, 0.5)) if len(latency) else None,
         p95_s=float(np.quantile(latency, 0.95)) if len(latency) else None,
-        truncated=one.counted(TRUNCATED), refused=one.counted(REFUSED), errors=one.counted(ERROR),
-        hits=one.counted(HIT), method=interval.method if interval else "", tag=tag,
-    )  # fmt: skip
+        truncated=one.counted(TRUNCATED),
+        refused=one.counted(REFUSED),
+        errors=one.counted(ERROR),
+        hits=one.counted(HIT),
+        method=interval.method if interval else "",
+        tag=tag,
+    )
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,19 @@ if TYPE_CHECKING:
     from workbench.report.summary import ArmSummary, Leaderboard
 
 BAR = 24
-HEADINGS = ("prompt", "model", "quality", "95 % interval", "scored", "$ / 1,000", "spent", "p50", "p95", "cut off",
-            "errors")  # fmt: skip
+HEADINGS = (
+    "prompt",
+    "model",
+    "quality",
+    "95 % interval",
+    "scored",
+    "$ / 1,000",
+    "spent",
+    "p50",
+    "p95",
+    "cut off",
+    "errors",
+)
 
 
 def quality(value: float | None) -> str:
@@ -56,13 +67,23 @@ def scored(row: ArmSummary) -> str:
 
 def cells(row: ArmSummary) -> tuple[str, ...]:
     """One leaderboard row as texts under `HEADINGS`."""
-    return (row.prompt + (f" [{row.tag}]" if row.tag else ""), row.model, quality(row.mean), interval(row), scored(row),
-            dollars(row.cost_per_1000_usd), spent(row.spent_usd, row.unknown_spent), seconds(row.p50_s), seconds(row.p95_s), str(row.truncated or "–"),
-            str(row.errors or "–"))  # fmt: skip
+    return (
+        row.prompt + (f" [{row.tag}]" if row.tag else ""),
+        row.model,
+        quality(row.mean),
+        interval(row),
+        scored(row),
+        dollars(row.cost_per_1000_usd),
+        spent(row.spent_usd, row.unknown_spent),
+        seconds(row.p50_s),
+        seconds(row.p95_s),
+        str(row.truncated or "–"),
+        str(row.errors or "–"),
+    )
 
 
 def leaderboard_text(board: Leaderboard, width: int | None = None) -> str:
-    """The leaderboard as text: a bar shows each interval on a common scale, where `width` characters have room for it."""
+    """The leaderboard as text; a bar shows each interval on a common scale where `width` characters have room."""
     rows = [cells(row) for row in board]
     low, high = scale(list(board))
     bars = ["", *(bar(row, low, high) for row in board)]
@@ -77,7 +98,9 @@ def table(rows: Sequence[Sequence[str]], left: int = 1) -> list[str]:
     """Aligned columns, the first `left` to the left and the others to the right."""
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     return [
-        "  ".join(c.ljust(w) if i < left else c.rjust(w) for i, (c, w) in enumerate(zip(row, widths, strict=True))).rstrip()
+        "  ".join(
+            c.ljust(w) if i < left else c.rjust(w) for i, (c, w) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
         for row in rows
     ]
 
