@@ -67,6 +67,17 @@ class Session:
         raise SettingsError(f"provider {provider!r}: {cure}")
 
 
+    def model(self, provider: str, model_id: str) -> Model:
+        """A model as this session's origin serves it. Raises SettingsError and CatalogError."""
+        return self.serve(catalog.find_model(provider, model_id))
+
+    def serve(self, model: Model) -> Model:
+        """The same model with the endpoint and the name that its origin gives it."""
+        origin = self.origin(model.provider)
+        stand_in = origin.stand_in and not origin.recorded
+        return catalog.load_models([model], stand_in=stand_in, chat_completions=origin.chat_completions)[0]
+
+
 _current: Session | None = None
 _open_default: Callable[[], Session] | None = None
 

@@ -53,12 +53,13 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true", help="smaller and fewer measurements, less than a minute")
     quick = parser.parse_args().quick
     sys.path.insert(0, str(ROOT))  # this tree is measured, whatever else is installed
+    measured_here = where()  # before anything else is committed
     started = time.monotonic()
     lines: list[Line] = []
     for line in all_lines(quick):
         lines.append(line)
         print(f"{time.monotonic() - started:5.0f} s  {line.what}: {line.measured}", file=sys.stderr)
-    print(f"{where()}{', quick' if quick else ''}; load {os.getloadavg()[0]:.1f} at the end\n")
+    print(f"{measured_here}{', quick' if quick else ''}; load {os.getloadavg()[0]:.1f} at the end\n")
     print(table(lines))
     return 0
 

@@ -155,13 +155,7 @@ class Experiment:
         """The models as this session's origins serve them; tiers without providers mean all that can be used."""
         entries = [self._models] if isinstance(self._models, catalog.Model) else _parts(self._models)
         found = [model for entry in entries for model in self._models_of(entry, session)]
-        models: dict[str, catalog.Model] = {}
-        for model in found:
-            origin = session.origin(model.provider)
-            served = catalog.load_models(
-                [model], stand_in=origin.stand_in and not origin.recorded, chat_completions=origin.chat_completions
-            )
-            models |= {one.ref: one for one in served}
+        models = {model.ref: model for model in map(session.serve, found)}
         if not models:
             raise PlanError("no models: name tiers (fast, balanced, powerful) or provider:id")
         return list(models.values())

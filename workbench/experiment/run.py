@@ -6,7 +6,7 @@ import asyncio
 import json
 import os
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from workbench.client import Client
@@ -222,14 +222,15 @@ class Run:
             )
         except Exception as error:  # noqa: BLE001  # a fault of ours or of an SDK must not end a long run
             return Row(**about, error=f"{type(error).__name__}: {error}", error_type=type(error).__name__)
-        scores, reasons = await self._score(trial, reply)
-        return Row(**(about | _answered(reply)), scores=scores, reasons=reasons)
+        judge = Judging(client)
+        scores, reasons = await self._score(trial, reply, judge)
+        return Row(**(about | _answered(reply)), scores=scores, reasons=reasons, judge_cost_usd=judge.cost_usd)
 
-    async def _score(self, trial: Trial, reply: Reply) -> tuple[dict[str, Any], dict[str, str]]:
+    async def _score(self, trial: Trial, reply: Reply, judge: Judging) -> tuple[dict[str, Any], dict[str, str]]:
         scores: dict[str, Any] = {}
         reasons: dict[str, str] = {}
         for scorer in self._design.scorers:
-            for metric, one in (await score(scorer, trial.case, reply)).items():
+            for metric, one in (await score(scorer, trial.case, reply, judge)).items():
                 name = metric if metric not in scores else f"{scorer.name}.{metric}"
                 scores[name] = one.value
                 if one.reason:
@@ -251,6 +252,26 @@ class Run:
             "tier": arm.model.tier,
             "origin": arm.origin,
         }
+
+
+class Judging:
+    """The calls that scorers make for one trial: through the run's own client, so cached, priced and budgeted.
+
+    `cost_usd` adds up their list prices; None once one of them is unknown.
+    """
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self.cost_usd: float | None = 0.0
+
+    async def __call__(self, request: Request) -> Reply:
+        """The reply to a scorer's request; who answers, and at which endpoint, is this session's choice."""
+        model = self._client.session.model(request.provider, request.model)
+        origin = self._client.session.origin(request.provider).name
+        reply = await self._client.complete(replace(request, origin=origin, endpoint=model.endpoint), model)
+        known = self.cost_usd is not None and reply.cost_usd is not None
+        self.cost_usd = (self.cost_usd or 0.0) + (reply.cost_usd or 0.0) if known else None
+        return reply
 
 
 def _answered(reply: Reply) -> dict[str, Any]:

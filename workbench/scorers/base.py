@@ -15,16 +15,17 @@ from functools import partial
 from types import CodeType
 from typing import TYPE_CHECKING, Any, overload
 
-from workbench.errors import ScorerError
+from workbench.errors import BudgetReached, ScorerError, StorageError
 from workbench.records import WORST_STOPS, Score, canonical
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
-    from workbench.records import Case, Reply
+    from workbench.records import Case, Reply, Request
 
     Outcome = Any  # what a scorer may return: see the module's docstring
-    Function = Callable[[Case, Reply], Outcome]
+    Function = Callable[..., Outcome]
+    Complete = Callable[[Request], Awaitable[Reply]]
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,8 @@ class Scorer:
     """A function with what is known about it.
 
     `metrics`: the names it gives values to, the deciding one first; empty when only running it tells. `bounds`: limits
-    of its values; a value outside is refused. `identity`: what changes when its judgement might.
+    of its values; a value outside is refused. `identity`: what changes when its judgement might. `asks_models`: its
+    function takes a third argument, `complete(request) -> Reply`, by which it asks models within the run's budget.
     """
 
     name: str
@@ -41,6 +43,7 @@ class Scorer:
     bounds: tuple[float, float] | None = None
     higher_is_better: bool = True
     identity: str = ""
+    asks_models: bool = False
 
     def __call__(self, case: Case, reply: Reply) -> Outcome:
         return self.function(case, reply)
@@ -79,14 +82,17 @@ def scorer(function: Function | None = None, *, bounds: tuple[float, float] | No
     return declare if function is None else declare(function)
 
 
-async def score(scorer: Scorer, case: Case, reply: Reply) -> dict[str, Score]:
-    """Scores by metric name. One of the two places that catch: a scorer that raises gives unscored values with the
-    reason. Refusals, truncations and filtered answers are answers and get the worst value."""
+async def score(scorer: Scorer, case: Case, reply: Reply, complete: Complete | None = None) -> dict[str, Score]:
+    """Scores by metric name; `complete` is handed to scorers that ask models. One of the two places that catch: a
+    scorer that raises gives unscored values with the reason; only a budget that is reached or a disk that refuses ends
+    the run. Refusals, truncations and filtered answers are answers and get the worst value."""
     try:
-        outcome = scorer.function(case, reply)
+        outcome = scorer.function(case, reply, complete) if scorer.asks_models else scorer.function(case, reply)
         if inspect.isawaitable(outcome):
             outcome = await outcome
         found = _read(scorer, outcome)
+    except (BudgetReached, StorageError):
+        raise
     except Exception as error:  # noqa: BLE001  # anything may go wrong in a user's function
         reason = f"{scorer.name} raised {type(error).__name__}: {error}"
         found = {name: Score(None, reason) for name in scorer.metrics or (scorer.name,)}
