@@ -55,12 +55,12 @@ def stored(reply: Reply) -> Reply:
 
 
 def using(folder: Path, work: Callable[[Cache], Awaitable[Any]]) -> Any:
-    """Run `work(cache)` and close the cache."""
+    """Run `work(cache)` and close the cache; who waits longer than half a minute waits for ever."""
 
     async def main() -> Any:
         cache = Cache(folder)
         try:
-            return await work(cache)
+            return await asyncio.wait_for(work(cache), 30)
         finally:
             await cache.close()
 

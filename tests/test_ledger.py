@@ -24,10 +24,8 @@ class Watched(Ledger):
 
     def __setattr__(self, name: str, value: object) -> None:
         super().__setattr__(name, value)
-        if name in ("spent_usd", "uncertain_usd", "reserved_usd") and self.cap_usd is not None and not self.settling:
+        if name in ("spent_usd", "uncertain_usd", "reserved_usd") and self.cap_usd is not None:
             assert self.taken() <= self.cap_usd * (1 + 1e-12)
-
-    settling = False
 
     def taken(self) -> float:
         return sum(getattr(self, name, 0.0) for name in ("spent_usd", "uncertain_usd", "reserved_usd"))
