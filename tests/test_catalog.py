@@ -12,8 +12,19 @@ from genai_prices import Usage as GenaiUsage
 from genai_prices import calc_price
 from hypothesis import given
 from hypothesis import strategies as st
+
 from workbench import catalog
-from workbench.catalog import PARAMETERS, TIERS, Model, find_model, is_priced, load_models, price, providers_of, worst_case
+from workbench.catalog import (
+    PARAMETERS,
+    TIERS,
+    Model,
+    find_model,
+    is_priced,
+    load_models,
+    price,
+    providers_of,
+    worst_case,
+)
 from workbench.errors import CatalogError
 from workbench.records import Message, Usage
 
@@ -79,12 +90,16 @@ def test_long_prompts_cost_more(model: Model) -> None:
 
 
 @given(st.sampled_from(PRICED), counts, counts, counts, counts, counts)
-def test_contradicting_counts_have_a_price(model: Model, whole: int, short: int, long: int, read: int, out: int) -> None:
+def test_contradicting_counts_have_a_price(
+    model: Model, whole: int, short: int, long: int, read: int, out: int
+) -> None:
     """Counts that contradict each other, as a compatible server may send them, are priced and never an error: the reply
     is paid for and must be stored. The cached parts count at least."""
     found = price(model, Usage(whole, short, long, read, out))
     assert found >= price(model, Usage(0, 0, 0, 0, out))
-    assert found == pytest.approx(price(model, Usage(max(whole, short + long + read), short, long, read, out)), rel=1e-9)
+    assert found == pytest.approx(
+        price(model, Usage(max(whole, short + long + read), short, long, read, out)), rel=1e-9
+    )
 
 
 def test_unknown_is_none() -> None:
@@ -103,7 +118,10 @@ def test_ollama_is_free() -> None:
     assert (price(model, Usage()), worst_case(model, [Message("user", "x")], 100), is_priced(model)) == (0.0, 0.0, True)
 
 
-@given(st.sampled_from(PRICED), st.lists(st.text(st.characters(exclude_categories=()), max_size=40), min_size=1, max_size=3),
+any_text = st.text(st.characters(exclude_categories=()), max_size=40)
+
+
+@given(st.sampled_from(PRICED), st.lists(any_text, min_size=1, max_size=3),
        st.integers(0, 10_000), st.data())  # fmt: skip
 def test_worst_case_covers_any_usage(model: Model, texts: list[str], max_tokens: int, data: st.DataObject) -> None:
     """No usage that fits the request costs more than its worst case: a token per byte and some per message, any part of
@@ -129,7 +147,7 @@ def test_worst_case_knows_long_prompts(model: Model) -> None:
 
 
 def test_user_prices(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The user's price file prices what nobody knows and overrides what somebody does, in dollars per million tokens."""
+    """The user's price file prices what nobody knows and overrides the rest, in dollars per million tokens."""
     own_prices(home, monkeypatch, '["openai:no-such-model-at-all"]\ninput = 2.0\noutput = 8.0\ncache_read = 0.5\n'
                '["anthropic:claude-sonnet-5-5"]\ninput = 0\noutput = 1\n')  # fmt: skip
     assert price(UNKNOWN, Usage(1_000_000, output_tokens=500_000)) == pytest.approx(6.0)
@@ -274,7 +292,7 @@ PARAMETER_TABLE = [
     ("openai:gpt-6-luna", {"temperature": 0.5, "effort": "low"}, ["set effort to none"]),
     ("openai:gpt-6-luna", {"top_k": 5, "effort": "none"}, ["takes no top_k"]),
     ("openai:gpt-6.1-sol", {"temperature": 0.5, "effort": "none"}, ["takes no temperature", "knows no effort 'none'"]),
-    ("ollama:any", {name: 1 for name in PARAMETERS - {"effort"}}, []),
+    ("ollama:any", dict.fromkeys(PARAMETERS - {"effort"}, 1), []),
 ]
 
 

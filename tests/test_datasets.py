@@ -14,6 +14,7 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from workbench.datasets import Dataset, append_case, dataset_names, load_dataset
 from workbench.errors import DatasetError, StorageError
 from workbench.records import Case
@@ -114,7 +115,7 @@ def test_column_mapping(home: Path) -> None:
     path = saved(home, "id,text,label,expected\n1,hello,greeting,x\n2,bye,parting,y\n", "d.csv")
     read = load_dataset(path, columns={"text": "question"})
     assert read["1"] == Case("1", {"question": "hello", "label": "greeting"}, "x", (), read["1"].split)
-    with pytest.raises(DatasetError, match="line 2: no column 'txt'.*did you mean 'text'"):
+    with pytest.raises(DatasetError, match=r"line 2: no column 'txt'.*did you mean 'text'"):
         load_dataset(path, columns={"txt": "question"})
     with pytest.raises(DatasetError, match="line 2: two columns would be named 'expected'"):
         load_dataset(path, columns={"label": "expected"})
@@ -134,7 +135,9 @@ def test_flat_and_nested_rows_are_the_same(home: Path) -> None:
     """A flat row and one with `inputs` give the same case, and numbers as ids become text."""
     nested = {"id": 7, "inputs": {"q": "x", "n": [1]}, "expected": {"a": None}, "tags": ["t"], "split": "test"}
     flat = {"id": 7, "q": "x", "n": [1], "expected": {"a": None}, "tags": ["t"], "split": "test"}
-    one, other = (load_dataset(saved(home, json.dumps(row), f"{i}.jsonl")).cases[0] for i, row in enumerate([nested, flat]))
+    one, other = (
+        load_dataset(saved(home, json.dumps(row), f"{i}.jsonl")).cases[0] for i, row in enumerate([nested, flat])
+    )
     assert one == other == Case("7", {"q": "x", "n": [1]}, {"a": None}, ("t",), "test")
 
 
@@ -149,7 +152,9 @@ def test_csv_cells_are_kept(tmp_path_factory: pytest.TempPathFactory, cells: lis
     """Whatever text the csv module writes into a cell is the input that is read, all kinds of line breaks included."""
     path = tmp_path_factory.mktemp("csv") / "d.csv"
     with path.open("w", encoding="utf-8", newline="") as file:
-        csv.writer(file, quoting=csv.QUOTE_ALL).writerows([("id", "q"), *((str(i), cell) for i, cell in enumerate(cells))])
+        csv.writer(file, quoting=csv.QUOTE_ALL).writerows(
+            [("id", "q"), *((str(i), cell) for i, cell in enumerate(cells))]
+        )
     assert [case.inputs["q"] for case in load_dataset(path)] == cells
 
 
@@ -166,8 +171,10 @@ def test_csv_tags_and_split(home: Path) -> None:
 
 def test_parquet_frame_and_jsonl_agree(home: Path) -> None:
     """The same table as Parquet, DataFrame and JSONL gives the same cases, missing cells as None, numbers in full."""
-    rows = [{"id": "a", "q": "ä\n", "n": math.pi, "k": [1, 2], "expected": None}, {"id": "b", "q": "x", "n": None, "k": [],
-            "expected": "yes"}]  # fmt: skip
+    rows = [
+        {"id": "a", "q": "ä\n", "n": math.pi, "k": [1, 2], "expected": None},
+        {"id": "b", "q": "x", "n": None, "k": [], "expected": "yes"},
+    ]
     frame = pd.DataFrame(rows)
     frame.to_parquet(home / "d.parquet")
     saved(home, "\n".join(json.dumps(row) for row in rows))
@@ -286,7 +293,13 @@ def test_hash_covers_every_field() -> None:
     """The dataset's hash changes with any field of any case and with their order, and with nothing else."""
     case = Case("a", {"q": "x", "n": 1}, "yes", ("t",), "dev")
     data = Dataset("d", (case, Case("b", {"q": "y"})))
-    changes: list[dict[str, Any]] = [{"id": "c"}, {"inputs": {"q": "z"}}, {"expected": "no"}, {"tags": ()}, {"split": "test"}]
+    changes: list[dict[str, Any]] = [
+        {"id": "c"},
+        {"inputs": {"q": "z"}},
+        {"expected": "no"},
+        {"tags": ()},
+        {"split": "test"},
+    ]
     others = [Dataset("d", (replace(case, **change), data["b"])) for change in changes]
     assert len({data.sha, Dataset("d", data.cases[::-1]).sha, *(other.sha for other in others)}) == len(changes) + 2
     assert Dataset("other", (replace(case, inputs={"n": 1, "q": "x"}), data["b"]), True).sha == data.sha
@@ -308,7 +321,9 @@ texts = st.text(st.characters(exclude_categories=()))
 
 
 @given(case_id=texts.filter(str.strip), text=texts, split=st.sampled_from(["dev", "test"]))
-def test_appended_case_is_loaded_equal(tmp_path_factory: pytest.TempPathFactory, case_id: str, text: str, split: str) -> None:
+def test_appended_case_is_loaded_equal(
+    tmp_path_factory: pytest.TempPathFactory, case_id: str, text: str, split: str
+) -> None:
     """A case that was added is read back the same, its split included, whatever text it holds."""
     path = tmp_path_factory.mktemp("append") / "d.jsonl"
     path.write_text('{"id": "first case of all", "q": "no line end"}')
@@ -322,7 +337,8 @@ def test_append_refuses_what_would_break_the_file(home: Path) -> None:
     """A case that could not be loaded again, or is there already, is refused and the file stays as it was."""
     path = saved(home, GOOD)
     bad: list[tuple[Any, str]] = [
-        (Case("a", {"q": "x"}), "exists already"), (Case("", {"q": "x"}), "needs an `id`"), (Case("b", {}), "no inputs"),
+        (Case("a", {"q": "x"}), "exists already"), (Case("", {"q": "x"}), "needs an `id`"),
+        (Case("b", {}), "no inputs"),
         (Case("b", {"q": np.nan}), "plain JSON"), (Case("b", {"q": object()}), "plain JSON"),
     ]  # fmt: skip
     for case, fault in bad:

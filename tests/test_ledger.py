@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from workbench.errors import BudgetReached
 from workbench.ledger import Ledger
 
@@ -46,12 +47,16 @@ async def call(ledger: Ledger, worst: float, share: float, fate: str, order: ran
     return fate
 
 
-calls = st.lists(st.tuples(dollars, st.floats(0, 1), st.sampled_from(["paid", "lost", "free"])), min_size=64, max_size=64)
+calls = st.lists(
+    st.tuples(dollars, st.floats(0, 1), st.sampled_from(["paid", "lost", "free"])), min_size=64, max_size=64
+)
 
 
 @given(calls, st.floats(0.01, 40), st.integers(0, 9))
-def test_64_parallel_trials_never_exceed_the_cap(trials: Sequence[tuple[float, float, str]], cap: float, seed: int) -> None:
-    """64 parallel trials keep spent + uncertain + reserved at or below the cap at every moment, all of them end, none is
+def test_64_parallel_trials_never_exceed_the_cap(
+    trials: Sequence[tuple[float, float, str]], cap: float, seed: int
+) -> None:
+    """64 parallel trials keep spent + uncertain + reserved at or below the cap at every moment, all end, none is
     refused that would still have fitted, and nothing stays reserved."""
     ledger = Watched(cap)
 
@@ -191,7 +196,7 @@ def test_unpriced_under_a_cap_is_refused() -> None:
 
 
 def test_amounts_that_are_no_number_fit_nowhere() -> None:
-    """A cap or an amount that is not a number refuses the call: a comparison that is always false must not let it pass."""
+    """A cap or an amount that is not a number refuses the call: a comparison that is always false lets nothing pass."""
 
     async def main() -> None:
         for ledger, amount in [(Ledger(math.nan), 0.1), (Ledger(1.0), math.nan)]:

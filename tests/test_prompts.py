@@ -1,4 +1,4 @@
-"""Laws of the prompts: one-pass rendering, content hashes that survive the file, versions that are never overwritten."""
+"""Laws of the prompts: one-pass rendering, hashes that survive the file, versions that are never overwritten."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
+
 from workbench.errors import PromptError, StorageError
 from workbench.prompts import (
     Prompt,
@@ -33,8 +34,10 @@ SHIPPED = ["invoice-fields", "policy-answer", "ticket-triage"]
 names = st.from_regex(r"[A-Za-z_][A-Za-z0-9_]{0,8}", fullmatch=True)
 literals = st.text().filter(lambda text: "{" not in text and "}" not in text)
 # What YAML writers get wrong: other line breaks, outer and trailing white space, tabs, indicators, look-alikes.
-breaks = st.sampled_from(["\n", "\r\n", "\r", "\x85", "\u2028", "\u2029", "\t", " ", "  \n", "\n\n ", "\ufeff", "\x00", "\x7f",
-                          "- ", "# ", ": ", "'", '"', "\\", "null", "1e3", "🙃", "é", "|", ">", "%", "&a", "*a", "---\n", "...\n",
+breaks = st.sampled_from(["\n", "\r\n", "\r", "\x85", "\u2028", "\u2029", "\t", " ", "  \n", "\n\n ", "\ufeff",
+    "\x00", "\x7f",
+                          "- ", "# ", ": ", "'", '"', "\\", "null", "1e3", "🙃", "é", "|", ">", "%", "&a", "*a",
+                          "---\n", "...\n",
                           "word ", "x" * 120])  # fmt: skip
 hostile = st.lists(breaks | st.text(max_size=5), min_size=1, max_size=12).map("".join)
 templates = hostile.filter(lambda text: text.strip() and "{{" not in text and "{%" not in text)
@@ -75,7 +78,10 @@ def test_render_fills_every_variable_once(variables: list[str], data: st.DataObj
 def test_render_chat_keeps_roles() -> None:
     """A chat prompt renders each of its messages under its own role."""
     prompt = Prompt("p", (Message("system", "Be {{how}}."), Message("user", "{{q}} {{how}}")))
-    assert prompt.render({"how": "brief", "q": "Why?"}) == (Message("system", "Be brief."), Message("user", "Why? brief"))
+    assert prompt.render({"how": "brief", "q": "Why?"}) == (
+        Message("system", "Be brief."),
+        Message("user", "Why? brief"),
+    )
 
 
 @pytest.mark.parametrize(
@@ -89,7 +95,7 @@ def test_other_values_go_in_as_json(value: object, text: str) -> None:
 
 def test_values_that_are_no_data() -> None:
     """A value that JSON cannot say is refused under the prompt's name, never rendered as its repr."""
-    with pytest.raises(PromptError, match="p@draft-.*object"):
+    with pytest.raises(PromptError, match=r"p@draft-.*object"):
         Prompt.from_text("p", "{{x}}").render({"x": object()})
 
 
@@ -101,7 +107,8 @@ def test_missing_variables_are_named_together() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["{{}}", "{{ }}", "{{a b}}", "{{a.b}}", "{{#each x}}", "{{{a}}}", "{{a", "{{a}", "{% if a %}", "{{1a}}", "{{a-b}}", "{{ä}}",
+    ["{{}}", "{{ }}", "{{a b}}", "{{a.b}}", "{{#each x}}", "{{{a}}}", "{{a", "{{a}", "{% if a %}", "{{1a}}",
+     "{{a-b}}", "{{ä}}",
      "{{'{{'}}", '{"a": {{"b": 1}}}', "@@@langfusePrompt:name=x@@@", "{{a\n|upper}}"],
 )  # fmt: skip
 def test_other_constructs_are_refused(text: str) -> None:
@@ -110,7 +117,9 @@ def test_other_constructs_are_refused(text: str) -> None:
         Prompt.from_text("p", f"before {text} after")
 
 
-@pytest.mark.parametrize("text", ['{"a": 1}', "{a}", "}} alone", '{"a": {"b": {{x}} }}', "100 %", "{ {x} }", "a {{x}}}"])
+@pytest.mark.parametrize(
+    "text", ['{"a": 1}', "{a}", "}} alone", '{"a": {"b": {{x}} }}', "100 %", "{ {x} }", "a {{x}}}"]
+)
 def test_single_braces_are_text(text: str) -> None:
     """Single braces, such as those of JSON in a prompt, stay what they are."""
     rendered = Prompt.from_text("p", text).render({"x": "1"})[0].content
@@ -120,7 +129,11 @@ def test_single_braces_are_text(text: str) -> None:
 # Identity
 
 
-@given(st.one_of(templates, st.lists(templates, min_size=1, max_size=3)), st.dictionaries(hostile, plain, max_size=3), hostile)
+@given(
+    st.one_of(templates, st.lists(templates, min_size=1, max_size=3)),
+    st.dictionaries(hostile, plain, max_size=3),
+    hostile,
+)
 def test_yaml_keeps_the_hash(texts: str | list[str], config: dict[str, Any], message: str) -> None:
     """Any template and config written as YAML and read back has the same content hash, tags and message."""
     config.pop("by_provider", None)
@@ -150,7 +163,9 @@ def test_hash_covers_what_changes_answers() -> None:
 
 def test_params_per_provider() -> None:
     """`by_provider` overrides the config for its provider alone and is never sent itself."""
-    prompt = Prompt.from_text("p", "x", max_tokens=5, effort="low", by_provider={"openai": {"effort": "none", "top_p": 0.5}})
+    prompt = Prompt.from_text(
+        "p", "x", max_tokens=5, effort="low", by_provider={"openai": {"effort": "none", "top_p": 0.5}}
+    )
     assert prompt.params("anthropic") == {"max_tokens": 5, "effort": "low"}
     assert prompt.params("openai") == {"max_tokens": 5, "effort": "none", "top_p": 0.5}
 
@@ -306,8 +321,11 @@ for i in range(12):
 
 def test_two_processes_never_overwrite(home: Path) -> None:
     """Two processes that save at once get a version of their own for each text: none is lost, none is overwritten."""
-    savers = [subprocess.Popen([sys.executable, "-c", SAVER, who], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-              for who in ("one", "two")]  # fmt: skip
+    pipe = subprocess.PIPE
+    savers = [
+        subprocess.Popen([sys.executable, "-c", SAVER, who], stdin=pipe, stdout=pipe, text=True)
+        for who in ("one", "two")
+    ]
     for saver in savers:
         assert saver.stdout
         assert saver.stdout.readline() == "ready\n"

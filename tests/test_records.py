@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from workbench.records import ROW_FIELDS, Message, Request, Row, canonical, sha256
 
 BARE = Request("openai", "responses", "gpt-6-luna", (Message("user", "Hello"),))
@@ -27,8 +28,14 @@ FULL = Request(
 GOLDEN = [
     (BARE, "d4287b1e824d900452706d2611fb99962980c12e1acc92685270709c8c09b878"),
     (FULL, "7ae67bddbfdb544ccaabc02b957d995cdf39d2a67cb67fa510cf2ded05c32d9a"),
-    (replace(BARE, params={"temperature": 0.25, "seed": 7}), "c31495cc3953dfbda66c28a6e1643903b6b671da5aad0e61e656b3f800900dda"),
-    (replace(BARE, origin="https://models.example/v1", repeat=1), "4db8345304cc058542f41dd9bd185b348817c77375e6297e8465370aa3b62b33"),
+    (
+        replace(BARE, params={"temperature": 0.25, "seed": 7}),
+        "c31495cc3953dfbda66c28a6e1643903b6b671da5aad0e61e656b3f800900dda",
+    ),
+    (
+        replace(BARE, origin="https://models.example/v1", repeat=1),
+        "4db8345304cc058542f41dd9bd185b348817c77375e6297e8465370aa3b62b33",
+    ),
     (replace(BARE, output_schema={}), "4f0afb9f0022ec881e65719b9e4d828d9aaaa4357413fd9d46be9f4423e9eac6"),
 ]
 
@@ -58,7 +65,7 @@ def test_golden_keys(request_: Request, golden: str) -> None:
 
 
 def test_added_field_keeps_old_keys() -> None:
-    """An optional field that is added later and left at its default changes no key, and neither does naming a default."""
+    """An optional field added later and left at its default changes no key, and neither does naming a default."""
     wider = make_dataclass("Wider", [("later", Any, None)], bases=(Request,), frozen=True)
     values = {field.name: getattr(FULL, field.name) for field in fields(Request)}
     assert key(wider(**values)) == key(FULL)
@@ -122,7 +129,8 @@ def test_hostile_text_has_a_key(text: str) -> None:
 
 def test_row_is_one_line_of_json() -> None:
     """A row is written as one line of JSON that holds every field in the order of the declaration."""
-    row = Row("run", "p", "v1", "sha", "openai", "m", None, "vendor", "live", "m-1", "case\n1", 0, output="a\u2028b\n\ud800",
+    row = Row("run", "p", "v1", "sha", "openai", "m", None, "vendor", "live", "m-1", "case\n1",
+               0, output="a\u2028b\n\ud800",
               scores={"exact": True, "share": 0.5, "none": None}, reasons={"share": "half"})  # fmt: skip
     line = row.to_json()
     assert len(line.splitlines()) == 1

@@ -19,6 +19,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from workbench import scorers
 from workbench.errors import ScorerError
 from workbench.records import WORST_STOPS, Case, Reply, Score
@@ -41,7 +42,8 @@ def value(one: Scorer, text: str, expected: Any = None) -> float | bool | None:
 
 TABLES: dict[str, tuple[Scorer, list[tuple[str, Any, bool | None]]]] = {
     "exact": (scorers.exact(), [
-        ("Billing", "billing", True), ("  billing\n", "billing", True), ("a  b", "a b", True), ("STRASSE", "straße", True),
+        ("Billing", "billing", True), ("  billing\n", "billing", True), ("a  b", "a b", True),
+        ("STRASSE", "straße", True),
         ("billing.", "billing", False), ("", "billing", False), ("", "", True), ("18", 18, True), ("true", True, True),
         ("x", None, None),
     ]),
@@ -54,20 +56,25 @@ TABLES: dict[str, tuple[Scorer, list[tuple[str, Any, bool | None]]]] = {
         ("Answer: Paris, no, Answer: Rome", "Rome", True), ("Answer: Paris. Answer:", "Paris", False),
     ]),
     "regex": (scorers.regex(r"\b\d{4}-\d{2}\b"), [("in 2024-05", None, True), ("in 24-5", None, False)]),
-    "regex expected": (scorers.regex(), [("abc", "^a.c$", True), ("abc", "^b", False), ("x", "(", None), ("x", None, None)]),
+    "regex expected": (scorers.regex(), [("abc", "^a.c$", True), ("abc", "^b", False), ("x", "(", None),
+    ("x", None, None)]),
     "numeric": (scorers.numeric(), [
         ("18", "18", True), ("A: 18", 18, True), ("5 + 13 = 18", "18.0", True), ("$18.00.", "18", True),
         ("1,234,567", "1234567", True), ("-3", "-3", True), ("−3", "-3", True), ("3", "-3", False), (".5", "0.5", True),
-        ("50%", "50", True), ("18 or 19", "18", False), ("eighteen", "18", False), ("", "18", False), ("7", "1,007", False),
-        ("1e3", "1000", True), ("1.5E-2 m", "0.015", True), ("1e-05", 0.00001, True), ("2e", "2", True), ("€ 1,007", "1,007", True),
-        ("18", "about 18", None), ("18", None, None), ("18", True, None), ("1" * 5000, "18", False), ("9e999999999", "18", False),
+        ("50%", "50", True), ("18 or 19", "18", False), ("eighteen", "18", False), ("", "18", False),
+        ("7", "1,007", False),
+        ("1e3", "1000", True), ("1.5E-2 m", "0.015", True), ("1e-05", 0.00001, True), ("2e", "2", True),
+        ("€ 1,007", "1,007", True),
+        ("18", "about 18", None), ("18", None, None), ("18", True, None), ("1" * 5000, "18", False),
+        ("9e999999999", "18", False),
         ("0.1", "0.1", True), ("100000000000000000001", "100000000000000000000", False),
     ]),
     "numeric within": (scorers.numeric("0.5"), [("18.5", "18", True), ("17.5", "18", True), ("18.51", "18", False)]),
     "valid_json": (scorers.valid_json(), [
         ('{"a": 1}', None, True), (" [] \n", None, True), ("3", None, True), ("```json\n{}\n```", None, True),
         ("```\n{}\n```", None, True), ("1" * 5000, None, True), ("{'a': 1}", None, False), ("NaN", None, False),
-        ('{"a": Infinity}', None, False), ("", None, False), ('Here: {"a": 1}', None, False), ("```json\n{}", None, False),
+        ('{"a": Infinity}', None, False), ("", None, False), ('Here: {"a": 1}', None, False),
+        ("```json\n{}", None, False),
         ("```json\n{}\n```\nDone.", None, False), ("```python\n{}\n```", None, False), ("[" * 100_000, None, False),
     ]),
 }  # fmt: skip
@@ -76,7 +83,9 @@ TABLES: dict[str, tuple[Scorer, list[tuple[str, Any, bool | None]]]] = {
 @pytest.mark.parametrize(
     ("one", "text", "expected", "right"),
     [(one, *line) for one, lines in TABLES.values() for line in lines],
-    ids=[f"{name}: {text[:20]!r} for {expected!r}" for name, (_, lines) in TABLES.items() for text, expected, _ in lines],
+    ids=[
+        f"{name}: {text[:20]!r} for {expected!r}" for name, (_, lines) in TABLES.items() for text, expected, _ in lines
+    ],
 )
 def test_built_in(one: Scorer, text: str, expected: Any, right: bool | None) -> None:
     """Each built-in scorer says right, wrong or (where the case itself is at fault) unscored, as the table has it."""
@@ -131,8 +140,11 @@ def test_json_fields_of_a_case_without_them(expected: Any, fault: str) -> None:
     assert "without fields" in scores(scorers.json_fields(), "{}", {})["json_fields"].reason
 
 
-plain = st.recursive(st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
-                     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3), max_leaves=8)  # fmt: skip
+plain = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=8,
+)
 
 
 @given(st.text().filter(lambda text: "{" not in text), st.dictionaries(st.text(), plain), st.booleans(),
@@ -168,7 +180,13 @@ HOSTILE = [
 def test_hostile_answers_are_just_wrong(text: str) -> None:
     """An answer made to be expensive, or to break the scorer, is wrong like any other: never unscored, never long work.
     (Quadratic work on these would take minutes.)"""
-    given_scorers = [scorers.json_fields("a"), scorers.valid_json(), scorers.numeric(), scorers.contains(), scorers.exact()]
+    given_scorers = [
+        scorers.json_fields("a"),
+        scorers.valid_json(),
+        scorers.numeric(),
+        scorers.contains(),
+        scorers.exact(),
+    ]
     for one in given_scorers:
         found = scores(one, text, {"a": "x"} if one.name == "json_fields" else "77")
         assert all(score.value in (False, 0.0) and score.value is not None for score in found.values()), one.name
@@ -242,9 +260,11 @@ def test_truncated_json_is_wrong_in_every_field() -> None:
 # What functions return
 
 RETURNED: list[tuple[Any, Any]] = [
-    (True, True), (False, False), (1, 1), (0.5, 0.5), (None, None), (Score(0.25, "why"), 0.25), (Score(None, "who knows"), None),
+    (True, True), (False, False), (1, 1), (0.5, 0.5), (None, None), (Score(0.25, "why"), 0.25),
+    (Score(None, "who knows"), None),
     (np.float64(0.5), 0.5), (np.float32(0.5), 0.5), (np.int64(1), 1), (np.bool_(True), True), (np.array(0.5), 0.5),
-    (Score(np.float64(0.5)), 0.5), (math.nan, None), (math.inf, None), (np.nan, None), (1.5, None), (-0.1, None), ("0.5", None),
+    (Score(np.float64(0.5)), 0.5), (math.nan, None), (math.inf, None), (np.nan, None), (1.5, None),
+    (-0.1, None), ("0.5", None),
     (Decimal("0.5"), None), ([0.5], None), (np.array([0.5, 0.6]), None), (10**400, None), (object(), None),
 ]  # fmt: skip
 
@@ -284,7 +304,7 @@ def _four(case: Case, reply: Reply) -> dict[str, Any]:
 
 @pytest.mark.parametrize("returned", [{}, {5: 1}, {"": 1}, {None: 1}])
 def test_metrics_need_names(returned: Any) -> None:
-    """A mapping without metrics, or with names that are no text, is unscored under the scorer's own name, not nothing."""
+    """A mapping without metrics, or with names that are no text, is unscored under the scorer's own name."""
     found = scores(scorer(name="mine")(lambda case, reply: returned), "x")
     assert list(found) == ["mine"]
     assert found["mine"].value is None
@@ -385,7 +405,8 @@ def test_identity_changes_with_what_decides() -> None:
     for a, b in [
         (make(3), make(4)), (scorer(Within(3)), scorer(Within(4))),
         (scorer(partial(_longer, limit=3)), scorer(partial(_longer, limit=4))), (scorer(_longer), scorer(_four)),
-        (scorer(bounds=(0, 1))(_longer), scorer(bounds=(0, 2))(_longer)), (scorer(_longer), scorer(higher_is_better=False)(_longer)),
+        (scorer(bounds=(0, 1))(_longer), scorer(bounds=(0, 2))(_longer)),
+        (scorer(_longer), scorer(higher_is_better=False)(_longer)),
         (scorers.numeric(0), scorers.numeric(1)), (scorers.json_fields("a"), scorers.json_fields("b")),
         (scorers.exact(), scorers.contains()), (scorer(len), scorer(sum)),
     ]:  # fmt: skip
@@ -406,7 +427,7 @@ print(scorer(labelled).identity)
 
 
 def test_identity_is_the_same_in_every_process() -> None:
-    """A scorer without source text, as in a REPL, has the same identity in every process, so that runs can be resumed."""
+    """A scorer without source text, as in a REPL, has the same identity in every process: its runs can be resumed."""
     found = {
         subprocess.run([sys.executable, "-c", SOURCELESS], capture_output=True, text=True, check=True,
                        env={"PYTHONHASHSEED": seed, "PATH": ""}).stdout

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from workbench.errors import SettingsError
 from workbench.settings import (
     DEFAULTS,
@@ -29,7 +30,7 @@ KEY = "sk-very-secret-0123456789"
 
 
 def test_environment_over_dotenv_over_default(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The environment wins over the workspace's .env, which wins over the shipped default; an empty variable is none."""
+    """The environment wins over the workspace's .env, and that over the shipped default; an empty variable is none."""
     assert (setting("WORKBENCH_CONCURRENCY").text, setting("WORKBENCH_CONCURRENCY").origin) == ("16", "default")
     (home / ".env").write_text("WORKBENCH_CONCURRENCY=8\n")
     assert (setting("WORKBENCH_CONCURRENCY").text, setting("WORKBENCH_CONCURRENCY").origin) == ("8", ".env")
@@ -140,7 +141,9 @@ def test_all_wrong_settings_are_named_at_once(monkeypatch: pytest.MonkeyPatch) -
         load()
 
 
-@pytest.mark.parametrize(("text", "live"), [("1", True), ("TRUE", True), ("yes", True), ("0", False), ("perhaps", False)])
+@pytest.mark.parametrize(
+    ("text", "live"), [("1", True), ("TRUE", True), ("yes", True), ("0", False), ("perhaps", False)]
+)
 def test_live_must_be_said_clearly(text: str, live: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """Only a clear yes asks for real calls."""
     monkeypatch.setenv("WORKBENCH_LIVE", text)

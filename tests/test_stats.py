@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats as reference
+
 from workbench.stats import LARGE, Interval, betting, clopper_pearson, mean_interval, t_limits
 
 if TYPE_CHECKING:

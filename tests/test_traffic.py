@@ -7,6 +7,7 @@ import asyncio
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from workbench import errors
 from workbench.errors import CallError, ConnectionRefused, RateLimited, ServerFailed
 from workbench.traffic import Retries, Traffic
@@ -17,7 +18,7 @@ NEVER = [errors.KeyRefused, errors.RequestRefused, errors.QuotaReached, errors.M
 
 @pytest.mark.parametrize("kind", [*AGAIN, *NEVER, errors.ConnectionRefused], ids=lambda kind: kind.__name__)
 def test_number_of_attempts(kind: type[CallError]) -> None:
-    """Passing failures are tried five times in all, a refused connection twice, and what no waiting cures never again."""
+    """Passing failures are tried five times in all, a refused connection twice, what no waiting cures only once."""
     allowed = 5 if kind in AGAIN else 2 if kind is errors.ConnectionRefused else 1
     pauses = [Retries().pause(kind("x"), attempt) for attempt in range(1, 8)]
     assert [pause is not None for pause in pauses] == [attempt < allowed for attempt in range(1, 8)]

@@ -86,7 +86,7 @@ class Cache:
         self._pending.append((key, text, done))
         if self._flushing is None:
             self._flushing = asyncio.create_task(self._flush())
-        await asyncio.shield(done)
+        await done  # who stops waiting cancels this future alone; the write goes on
 
     def entries(self) -> Iterator[Entry]:
         """Every stored entry, oldest first; damaged ones are left out."""
@@ -277,7 +277,7 @@ def _text_disk() -> type[diskcache.Disk]:
 
 def _encode(entry: Entry) -> str:
     reply = {name: getattr(entry.reply, name) for name in _STORED}
-    reply["usage"] = asdict(entry.reply.usage)
+    reply["usage"] = {name: getattr(entry.reply.usage, name) for name in Usage.__slots__}
     body = f"{_REPLY}{canonical(reply)}{_REQUEST}{entry.identity}}}"
     return f"{_HEAD}{sha256(body)}{_JOINT}{body}{_TAIL}"
 

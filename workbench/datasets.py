@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from workbench.errors import DatasetError, StorageError, choices
-from workbench.records import Case, canonical, sha256
+from workbench.records import Case, canonical
 from workbench.settings import workspace
 
 if TYPE_CHECKING:
@@ -67,8 +67,14 @@ class Dataset:
     @cached_property
     def sha(self) -> str:
         """Hash of all cases: ids, inputs, expected values, tags and splits."""
-        content = [[c.id, dict(c.inputs), c.expected, list(c.tags), c.split] for c in self.cases]
-        return sha256(canonical(content))
+        # piece by piece: one text of 100,000 cases would take 100 MB
+        digest, before = hashlib.sha256(), "["
+        for c in self.cases:
+            case = [c.id, dict(c.inputs), c.expected, list(c.tags), c.split]
+            digest.update(f"{before}{canonical(case)}".encode("ascii"))
+            before = ","
+        digest.update(b"]")
+        return digest.hexdigest()
 
     @property
     def dev(self) -> Dataset:

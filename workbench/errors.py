@@ -8,7 +8,9 @@
     │   ├── ScorerError                    unknown or wrongly declared scorers
     │   ├── SettingsError                  settings and keys
     │   ├── PlanError                      an experiment that cannot be run as written
-    │   └── ReportError                    runs and reports that do not exist or cannot be read
+    │   ├── ReportError                    runs and reports that do not exist or cannot be read
+    │   ├── VerdictError                   a comparison or confirmation that cannot be made as asked
+    │   └── LabelError                     labels that cannot be read or do not fit their dataset or judge
     ├── BudgetReached                 3    the next call might have passed the cap
     ├── StorageError                  1    disk full, read-only, locked; what was written stays
     ├── NotRecorded                   1    a miss in replay mode; nothing was sent
@@ -72,6 +74,14 @@ class PlanError(UsageError):
 
 class ReportError(UsageError):
     """A run or report does not exist or cannot be read."""
+
+
+class VerdictError(UsageError):
+    """A comparison or confirmation cannot be made as asked."""
+
+
+class LabelError(UsageError):
+    """Labels cannot be read, or do not fit their dataset or judge."""
 
 
 class BudgetReached(WorkbenchError):

@@ -184,7 +184,7 @@ ALL_PARAMS = ("max_tokens", "effort", "temperature", "top_p", "top_k", "seed", "
 def test_unsupported_parameters(via: Via) -> None:
     """A parameter that means nothing there, a tool or an unknown endpoint is refused before anything is sent."""
     wrong = [via.request(params={name: 1}) for name in ALL_PARAMS if name not in PARAMS[via.endpoint]]
-    wrong += [via.request(tools=({"name": "search"},)), via.request(endpoint="embeddings")]
+    wrong += [via.request(tools=({"name": "search"},)), via.request(endpoint="batches")]
 
     async def law() -> None:
         async with VendorServer() as server:

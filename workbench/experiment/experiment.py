@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from workbench import catalog
 from workbench.client import Client, current
 from workbench.datasets import Dataset, load_dataset
-from workbench.errors import PlanError
+from workbench.errors import BudgetReached, PlanError, choices
+from workbench.experiment import confirm as confirming
 from workbench.experiment import plan as planning
 from workbench.experiment.grid import Arm, blocks
 from workbench.experiment.plan import Design, Plan
 from workbench.experiment.run import Options, Run
-from workbench.prompts import NEWEST, Prompt, load_prompts
+from workbench.prompts import NEWEST, Prompt, load_prompt, load_prompts
 from workbench.scorers import as_scorers
 from workbench.settings import concurrency as default_concurrency
 
@@ -24,10 +26,12 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from workbench.client import Session
+    from workbench.experiment.race import RaceReport
     from workbench.records import Case, Request, Row, Usage
     from workbench.report import Report
     from workbench.scorers import Scorer
     from workbench.scorers.base import Function
+    from workbench.verdict import Verdict
 
     Prompts = str | Prompt | Iterable[str | Prompt]
     Models = str | catalog.Model | Iterable[str | catalog.Model]
@@ -122,6 +126,104 @@ class Experiment:
             on_row=on_row,
         )
 
+    async def confirm(
+        self,
+        candidate: str | Prompt | catalog.Model,
+        baseline: str | Prompt | catalog.Model,
+        metric: str | None = None,
+        margin: float = 0.0,
+        *,
+        budget_usd: float | None = None,
+        concurrency: int | None = None,
+        seed: int = 0,
+        on_row: Callable[[Row], object] | None = None,
+    ) -> Verdict:
+        """Run the two on unseen test cases and judge them at the next share of the dataset's account of 0.05.
+
+        Both are values of one axis, as in `report.compare`; a prompt need not be one of this experiment's. No test
+        output is shown before the verdict. Raises VerdictError without enough unseen cases, BudgetReached when the
+        money ends first: nothing is judged or spent from the account then, and the same call resumes.
+        """
+        names = [one.ref if isinstance(one, (Prompt, catalog.Model)) else one for one in (candidate, baseline)]
+        session = current()
+        cases, account = confirming.choose_cases(self.dataset.name, confirming.unseen_cases(self.dataset))
+        design = self._confirmation(session, (candidate, baseline), names, cases, seed)
+        cap = _cap(budget_usd, session)
+        planning.check(design, session, cap)
+        report = await Run(design, session, Options(cap, concurrency or default_concurrency(), "on", on_row)).resume()
+        if report.done < design.trials:
+            raise BudgetReached(f"not confirmed: {report.message} Nothing was judged.")
+        asked = [*names, metric or report.metrics[0], margin]
+        spending = confirming.spend(design, self.dataset.name, account, asked)
+        return confirming.confirmed(report, names[0], names[1], metric, margin, spending.alpha)
+
+    def _confirmation(
+        self, session: Session, given: tuple[object, object], names: list[str], cases: tuple[Case, ...], seed: int
+    ) -> Design:
+        """A design of just the arms that the question needs."""
+        asked = [one if isinstance(one, Prompt) else load_prompt(str(one)) for one in given if _names_prompt(one)]
+        prompts = tuple({prompt.ref: prompt for prompt in asked}.values()) or self.prompts
+        models = self._resolve_models(session)
+        arms = tuple(Arm(prompt, model, session.origin(model.provider).name) for prompt in prompts for model in models)
+        ordered = replace(self.dataset, cases=cases).shuffled(seed)
+        return Design(
+            name=f"{self.name}-confirm",
+            arms=confirming.arms_of(arms, *names),
+            cases=tuple(ordered),
+            scorers=self.scorers,
+            repeats=self.repeats,
+            dataset=self.dataset.name,
+            dataset_sha=self.dataset.sha,
+            split="test",
+            sample=None,
+            seed=seed,
+            notes=self._notes,
+            purpose="confirm",
+        )
+
+    async def race(
+        self,
+        metric: str | None = None,
+        *,
+        budget_usd: float | None = None,
+        alpha: float = 0.05,
+        margin: float | None = None,
+        concurrency: int | None = None,
+        seed: int = 0,
+        split: str | None = None,
+        on_row: Callable[[Row], object] | None = None,
+    ) -> RaceReport:
+        """Run block after block over all arms, and stop paying for those that are clearly beaten.
+
+        Ends when one arm is left, when all that are left are equivalent within `margin`, or with the cases or the
+        money. `alpha`: probability that a best arm is ever dropped, however often one looks. Same rows and cache as
+        `run`; running it again resumes. Raises PlanError for an unknown metric or one without bounds.
+        """
+        from workbench.experiment.race import Racing
+        from workbench.stats import Race
+
+        session = current()
+        cap = _cap(budget_usd, session)
+        design = replace(self._design(session, None, split, seed), purpose="race")
+        planning.check(design, session, cap)
+        name, scorer = self._deciding(metric)
+        if scorer.bounds is None:
+            raise PlanError(f"{name} has no declared bounds, so nobody can be dropped early: @wb.scorer(bounds=...)")
+        sign = 1 if scorer.higher_is_better else -1
+        low, high = sorted(sign * bound for bound in scorer.bounds)
+        racers = Race(len(design.arms), bounds=(low, high), alpha=alpha, margin=margin)
+        options = Options(cap, concurrency or default_concurrency(), "on", on_row)
+        racing = Racing(design, session, options, racers, name, sign)
+        return racing.result(await racing.resume())
+
+    def _deciding(self, metric: str | None) -> tuple[str, Scorer]:
+        """A metric and the scorer that gives it; the first one's first metric decides."""
+        known = {name: scorer for scorer in self.scorers for name in scorer.metrics or (scorer.name,)}
+        name = metric or next(iter(known))
+        if name not in known:
+            raise PlanError(f"no metric {name!r} is declared: {choices(name, known)}")
+        return name, known[name]
+
     def requests(self, case: Case, repeat: int = 0) -> Iterator[tuple[Arm, Request]]:
         """What each arm would ask about a case; nothing is sent."""
         for arm in self._arms(current()):
@@ -197,6 +299,11 @@ def _resolve_prompts(given: Prompts) -> tuple[tuple[Prompt, ...], tuple[str, ...
         if (same := by_content.setdefault(prompt.sha, prompt)) is not prompt:
             raise PlanError(f"{same.ref} and {prompt.ref} have the same content: leave one out")
     return tuple(found.values()), tuple(notes)
+
+
+def _names_prompt(value: object) -> bool:
+    """Whether a side of a comparison is a prompt; an arm, `prompt × model`, names one that the experiment must have."""
+    return isinstance(value, Prompt) or (isinstance(value, str) and "@" in value and "×" not in value)
 
 
 def _parts(models: str | Iterable[str | catalog.Model]) -> list[str | catalog.Model]:

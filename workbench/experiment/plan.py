@@ -39,6 +39,7 @@ class Design:
     sample: int | None
     seed: int
     notes: tuple[str, ...] = ()
+    purpose: str = "explore"
 
     @property
     def trials(self) -> int:
@@ -47,7 +48,8 @@ class Design:
 
     def identity(self) -> dict[str, Any]:
         """What makes two runs the same: content hashes, not names of files or times."""
-        return {
+        chosen = {} if self.purpose == "explore" else {"purpose": self.purpose, "cases": self.case_hashes()}
+        return chosen | {
             "name": self.name,
             "arms": [
                 [
@@ -69,6 +71,10 @@ class Design:
             "seed": self.seed,
             "schema": KEY_SCHEMA,
         }
+
+    def case_hashes(self) -> list[str]:
+        """Each case's content, hashed: what a confirmation must never have seen."""
+        return [sha256(canonical([dict(case.inputs), case.expected])) for case in self.cases]
 
     @property
     def run_id(self) -> str:
@@ -240,28 +246,31 @@ def _loose_faults(design: Design, session: Session) -> Iterator[str]:
         )
 
 
+def arm_facts(arm: Arm) -> dict[str, Any]:
+    """An arm as `plan.json` keeps it."""
+    return {
+        "prompt": arm.prompt.name,
+        "version": arm.prompt.version,
+        "prompt_sha": arm.prompt.sha,
+        "provider": arm.model.provider,
+        "model": arm.model.label,
+        "tier": arm.model.tier,
+    }
+
+
 def settings_of(design: Design) -> Mapping[str, Any]:
     """What `plan.json` keeps: the identity, and what a reader needs without the workspace it came from."""
     prompts: Sequence[Any] = list({arm.prompt.sha: arm.prompt for arm in design.arms}.values())
     return {
         "run_id": design.run_id,
         "identity": design.identity(),
+        "purpose": design.purpose,
         "trials": design.trials,
         "dataset": {"name": design.dataset, "cases": len(design.cases)},
         "scorers": [
             {"name": s.name, "metrics": list(s.metrics), "bounds": s.bounds, "higher_is_better": s.higher_is_better}
             for s in design.scorers
         ],
-        "arms": [
-            {
-                "prompt": a.prompt.name,
-                "version": a.prompt.version,
-                "prompt_sha": a.prompt.sha,
-                "provider": a.model.provider,
-                "model": a.model.label,
-                "tier": a.model.tier,
-            }
-            for a in design.arms
-        ],
+        "arms": [arm_facts(arm) for arm in design.arms],
         "prompts": [{"ref": p.ref, "sha": p.sha, "text": p.text, "config": dict(p.config)} for p in prompts],
     }

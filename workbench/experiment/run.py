@@ -14,7 +14,7 @@ from workbench.errors import BudgetReached, CallError, NotRecorded, StorageError
 from workbench.experiment.grid import Trial, blocks
 from workbench.experiment.plan import settings_of
 from workbench.ledger import Ledger
-from workbench.records import Row
+from workbench.records import Message, Request, Row
 from workbench.report import Report
 from workbench.report.rows import RowLog
 from workbench.scorers import score
@@ -22,13 +22,18 @@ from workbench.settings import state_dir
 from workbench.traffic import Traffic
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterator
+    from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
     from pathlib import Path
 
+    from workbench.catalog import Model
     from workbench.client import Session
     from workbench.experiment.grid import Arm
     from workbench.experiment.plan import Design
-    from workbench.records import Reply, Request
+    from workbench.records import Reply
+
+
+Pending = tuple["Trial", "Request", "Reply | None"]
+"""A trial still to do, its request, and its stored reply."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,14 +161,19 @@ class Run:
             log = RowLog(self.folder)
             if not (self.folder / "plan.json").exists():
                 _write(self.folder / "cases.jsonl", _case_lines(self._design))
-                _write(self.folder / "plan.json", json.dumps(settings_of(self._design), indent=1))
+                _write(self.folder / "plan.json", [json.dumps(settings_of(self._design), indent=1)])
         except OSError as error:
             raise StorageError(f"{self.folder} cannot be written: {error}") from None
         return log
 
     async def _work(self, client: Client, log: RowLog) -> None:
-        """The crew: each worker pulls the next trial when it is free; the first fault ends them all."""
-        source = self._pending(client, log)
+        """All trials of the design that have no row yet."""
+        finished = log.finished() if self.options.cache != "refresh" else set()
+        trials = blocks(self._design.arms, self._design.cases, self._design.repeats)
+        await self._crew(self._pending(trials, finished, client), client, log)
+
+    async def _crew(self, source: Iterator[Pending], client: Client, log: RowLog) -> None:
+        """Workers, each pulling the next trial when it is free; the first fault ends them all."""
         size = min(self.options.concurrency, max(self._design.trials, 1))
         crew = [asyncio.create_task(self._worker(source, client, log)) for _ in range(size)]
         try:
@@ -173,7 +183,7 @@ class Run:
                 worker.cancel()
             await asyncio.gather(*crew, return_exceptions=True)
 
-    async def _worker(self, source: Iterator[tuple[Trial, Request, Reply | None]], client: Client, log: RowLog) -> None:
+    async def _worker(self, source: Iterator[Pending], client: Client, log: RowLog) -> None:
         for number, (trial, request, hit) in enumerate(source):
             try:
                 row = await self._run_trial(client, trial, request, hit)
@@ -181,6 +191,7 @@ class Run:
                 self._stopping, self._over_budget = True, str(reached)
                 return
             log.append(row)
+            self._finished(trial, row)
             self.progress.done += 1
             self.progress.errors += row.error is not None
             self.progress.hits += row.cached
@@ -189,10 +200,12 @@ class Run:
             if hit is not None and number % 32 == 0:
                 await asyncio.sleep(0)  # a run of hits never waits, yet must let others stop or watch it
 
-    def _pending(self, client: Client, log: RowLog) -> Iterator[tuple[Trial, Request, Reply | None]]:
+    def _finished(self, trial: Trial, row: Row) -> None:
+        """Called with every row once it is on disk; a race listens here."""
+
+    def _pending(self, trials: Iterable[list[Trial]], finished: set[int], client: Client) -> Iterator[Pending]:
         """The trials still to do, each with its request and its stored reply; one lookup per block."""
-        finished = log.finished() if self.options.cache != "refresh" else set()
-        for block in blocks(self._design.arms, self._design.cases, self._design.repeats):
+        for block in trials:
             todo = [trial for trial in block if trial.key() not in finished] if finished else block
             self.progress.kept += len(block) - len(todo)
             requests = [trial.arm.request(trial.case, trial.repeat) for trial in todo]
@@ -267,8 +280,22 @@ class Judging:
     async def __call__(self, request: Request) -> Reply:
         """The reply to a scorer's request; who answers, and at which endpoint, is this session's choice."""
         model = self._client.session.model(request.provider, request.model)
+        return await self._ask(replace(request, endpoint=model.endpoint), model)
+
+    async def embed(self, ref: str, texts: Sequence[str]) -> list[list[float]]:
+        """Vectors of `texts` by an embedding model (`openai:text-embedding-3-small`), all in one call.
+
+        It is a request like any other: its messages are the texts, and its reply's text holds the vectors as JSON.
+        """
+        provider, _, model_id = ref.partition(":")
+        request = Request(provider, "embeddings", model_id, tuple(Message("user", text) for text in texts))
+        reply = await self._ask(request, self._client.session.model(provider, model_id))
+        vectors: list[list[float]] = json.loads(reply.text)
+        return vectors
+
+    async def _ask(self, request: Request, model: Model) -> Reply:
         origin = self._client.session.origin(request.provider).name
-        reply = await self._client.complete(replace(request, origin=origin, endpoint=model.endpoint), model)
+        reply = await self._client.complete(replace(request, origin=origin), model)
         known = self.cost_usd is not None and reply.cost_usd is not None
         self.cost_usd = (self.cost_usd or 0.0) + (reply.cost_usd or 0.0) if known else None
         return reply
@@ -299,19 +326,16 @@ def _answered(reply: Reply) -> dict[str, Any]:
     }
 
 
-def _case_lines(design: Design) -> str:
+def _case_lines(design: Design) -> Iterator[str]:
     """The cases in the order in which they go out, whole: a report must read without its dataset's file."""
-    return "".join(
-        json.dumps(
-            {"id": c.id, "inputs": dict(c.inputs), "expected": c.expected, "tags": list(c.tags), "split": c.split}
-        )
-        + "\n"
-        for c in design.cases
-    )
+    for c in design.cases:
+        case = {"id": c.id, "inputs": dict(c.inputs), "expected": c.expected, "tags": list(c.tags), "split": c.split}
+        yield json.dumps(case) + "\n"
 
 
-def _write(path: Path, text: str) -> None:
+def _write(path: Path, texts: Iterable[str]) -> None:
     """All or nothing: a reader never sees half a plan."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_text(text, "utf-8")
+    with temporary.open("w", encoding="utf-8") as file:
+        file.writelines(texts)
     temporary.replace(path)

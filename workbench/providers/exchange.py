@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import time
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
-from workbench.errors import CallError, ConnectionLost, RequestRefused, TimedOut
+from workbench.errors import CallError, ConnectionLost, MalformedReply, RequestRefused, TimedOut
 from workbench.providers.failures import Asked, in_body, request_id, translate
 from workbench.records import Reply, Source, Usage
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator, Mapping, Sequence
     from types import TracebackType
 
     from workbench.providers import Connection
@@ -99,6 +100,20 @@ class Exchange:
             latency_s=time.perf_counter() - self._started,
             ttft_s=self._ttft_s,
         )
+
+    def vectors(self, vectors: Sequence[Any], wanted: int, tokens: int | None, served_by: str) -> Reply:
+        """The record of a call for embeddings: its text is the vectors as JSON, one for each of the `wanted` texts.
+
+        Raises MalformedReply for anything but that many lists of numbers.
+        """
+        numbers = [
+            vector
+            for vector in vectors
+            if isinstance(vector, list) and vector and all(isinstance(one, (int, float)) for one in vector)
+        ]
+        if len(numbers) != len(vectors) or len(vectors) != wanted:
+            raise self.asked.failure(MalformedReply, f"{wanted} vectors were asked for, {len(numbers)} came")
+        return self.reply(json.dumps(vectors, separators=(",", ":")), Usage(tokens, output_tokens=0), "end", served_by)
 
 
 class Answer(Protocol):

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 URL = "http://127.0.0.1:11434"
 PATH = "/api/chat"
+EMBED_PATH = "/api/embed"
+EMBEDDINGS = {"embeddings": frozenset[str]()}
 KNOWN = {"chat": frozenset({"max_tokens", "effort", "temperature", "top_p", "top_k", "seed", "stop"})}
 STOPS = {"stop": "end", "length": "max_tokens"}
 OPTIONS = {"max_tokens": "num_predict"} | {name: name for name in ("temperature", "top_p", "top_k", "seed")}
@@ -57,6 +59,8 @@ class Ollama:
                 client._client.headers.pop("authorization", None)  # OLLAMA_API_KEY is not ours to send
 
     async def complete(self, request: Request) -> Reply:
+        if request.endpoint == "embeddings":
+            return await self.embed(request)
         body = chat_body(request)
         with Exchange(self._connection, request) as exchange, self._least_busy() as client:
             chunk = await client._request(dict[str, Any], "POST", PATH, stream=False, **_call(exchange, body))
@@ -74,6 +78,18 @@ class Ollama:
         with exchange:
             reply = read_chat(exchange, answer.body)
         yield reply
+
+    async def embed(self, request: Request) -> Reply:
+        """The vectors of the messages' texts, in their order, as JSON in the reply's text."""
+        asked_params(request, EMBEDDINGS)
+        texts = [message.content for message in request.messages]
+        # by default the server embeds the beginning of a text that is too long, and says nothing
+        body = {"model": request.model, "input": texts, "truncate": False}
+        with Exchange(self._connection, request) as exchange, self._least_busy() as client:
+            answer = await client._request(dict[str, Any], "POST", EMBED_PATH, stream=False, **_call(exchange, body))
+            used = count(answer.get("prompt_eval_count"))
+            reply = exchange.vectors(answer["embeddings"], len(texts), used, answer["model"])
+        return reply
 
     async def close(self) -> None:
         for client in self._clients:

@@ -1,4 +1,4 @@
-"""OpenAI over the Responses API, and chat completions for every server that speaks its language.
+"""OpenAI over the Responses API, chat completions for every server that speaks its language, and embeddings.
 
 Calls go through the SDK's `post` with plain dictionaries both ways: its authentication, transport and errors without
 its models, which cost more CPU per call than everything else we do.
@@ -24,6 +24,7 @@ KNOWN = {
     "responses": frozenset({"max_tokens", "effort", "temperature", "top_p"}),
     "chat_completions": frozenset({"max_tokens", "effort", "temperature", "top_p", "seed", "stop"}),
 }
+EMBEDDINGS = {"embeddings": frozenset[str]()}
 STOPS = {
     "stop": "end",
     "length": "max_tokens",
@@ -56,6 +57,8 @@ class OpenAI:
         self._client._custom_headers = {}
 
     async def complete(self, request: Request) -> Reply:
+        if request.endpoint == "embeddings":
+            return await self.embed(request)
         body = self._body(request)
         with Exchange(self._connection, request) as exchange:
             response = await self._client.post(
@@ -89,6 +92,22 @@ class OpenAI:
         with exchange:
             reply = READERS[request.endpoint](exchange, answer.body)
         yield reply
+
+    async def embed(self, request: Request) -> Reply:
+        """The vectors of the messages' texts, in their order, as JSON in the reply's text."""
+        asked_params(request, EMBEDDINGS)
+        texts = [message.content for message in request.messages]
+        body = {"model": request.model, "input": texts, "encoding_format": "float"}
+        with Exchange(self._connection, request) as exchange:
+            response = await self._client.post(
+                "/embeddings", cast_to=self._response, body=body, options={"headers": exchange.sent_headers()}
+            )
+            exchange.headers = response.headers
+            answer = response.json()
+            vectors = [row["embedding"] for row in sorted(answer["data"], key=lambda row: row["index"])]
+            used = count((answer.get("usage") or {}).get("prompt_tokens"))
+            reply = exchange.vectors(vectors, len(texts), used, answer["model"])
+        return reply
 
     async def close(self) -> None:
         await self._client.close()

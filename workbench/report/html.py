@@ -14,12 +14,14 @@ from typing import TYPE_CHECKING, Any
 
 from workbench.report.cases import Cases
 from workbench.report.text import HEADINGS, cells, scale, spent
+from workbench.verdict import WORDS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from workbench.report.report import Report
     from workbench.report.summary import ArmSummary, Leaderboard
+    from workbench.verdict import Change, Verdict
 
 SHOWN = 200
 """Rows that a table shows at most; a report of any size stays small."""
@@ -124,6 +126,45 @@ def _table(head: str, body: str, caption: str) -> str:
         f'<table style="{_TABLE}"><caption style="text-align:left;padding:4px 0">{escape(caption)}</caption>'
         f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
     )
+
+
+def verdict_html(verdict: Verdict) -> str:
+    """The sentence first, then a line for each value of the other axis."""
+    headings = (
+        "held equal",
+        "outcome",
+        "difference",
+        "interval",
+        "cases",
+        "better / worse",
+        "$ / 1,000",
+        "latency",
+        "basis",
+    )
+    rows = [
+        (
+            part.held or "–",
+            WORDS[part.outcome],
+            f"{part.difference:+.3f}",
+            f"{part.low:+.3f} to {part.high:+.3f}",
+            str(part.n),
+            f"{part.flips_better} / {part.flips_worse}",
+            _change(part.cost_per_1000, "$"),
+            _change(part.latency, ""),
+            f"{part.basis} at {part.alpha:g}",
+        )
+        for part in verdict.parts
+    ]
+    lines = str(verdict).split("\n")
+    said = "".join(f"<p>{escape(line)}</p>" for line in lines[:-1])
+    return _PLAIN.format(said) + plain_table(headings, rows, lines[-1], names=len(headings))
+
+
+def _change(change: Change | None, unit: str) -> str:
+    if change is None:
+        return "unknown"
+    sign = "−" if change.difference < 0 else "+"
+    return f"{sign}{unit}{abs(change.difference):.3g}{'' if unit else ' s'}"
 
 
 def report_fragment(report: Report) -> str:

@@ -11,14 +11,18 @@ from typing import TYPE_CHECKING, Any
 from workbench.errors import PromptError, ReportError, choices
 from workbench.prompts import Prompt, load_prompt
 from workbench.report.cases import Cases
+from workbench.report.looks import count_look
 from workbench.report.rows import last_rows, read_rows, trial_key
-from workbench.report.summary import Leaderboard, summarise, tally
+from workbench.report.summary import Leaderboard, Tally, summarise, tally
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     import pandas as pd
     from matplotlib.figure import Figure
+
+    from workbench.verdict import Verdict
+    from workbench.verdict.judge import Question
 
 DECLARED = (
     "Simulated: stand-in servers answered. The numbers are declared in behaviour.toml, not measured; "
@@ -119,6 +123,44 @@ class Report:
             said.append(f"{self.done} of {self.plan['trials']} planned trials were run.")
         return " ".join(said)
 
+    def compare(
+        self, candidate: Prompt | str, baseline: Prompt | str, metric: str | None = None, margin: float = 0.0
+    ) -> Verdict:
+        """Whether `candidate` is better than `baseline` here: `report.compare("ticket-triage@v3", "ticket-triage@v2")`.
+
+        Options and errors as in `workbench.verdict.compare`. Each call is counted as a look at this dataset.
+        """
+        from workbench.verdict.compare import compare
+
+        return compare(self, candidate, baseline, metric, margin)
+
+    def question(self, metric: str | None, margin: float) -> Question:
+        """How pairs of this report are judged."""
+        from workbench.verdict.judge import Question
+
+        name = self._metric(metric)
+        identity = self.plan["identity"]
+        sign = 1 if self._higher_is_better(name) else -1
+        finished = self.done >= self.plan["trials"]
+        return Question(name, margin, self._bounds(name), sign, identity["repeats"], identity["seed"], finished)
+
+    def tally_of(self, arm: dict[str, Any]) -> Tally:
+        """The sums of one of the plan's arms."""
+        key = (arm["prompt"], arm["prompt_sha"], arm["provider"], arm["model"])
+        if key not in self._tallies:
+            raise ReportError(f"{arm['prompt']}@{arm['version']} × {arm['model']} has no rows yet")
+        return self._tallies[key]
+
+    def look(self, metric: str, candidate: str, baseline: str) -> tuple[int, int]:
+        """Count a comparison; how often this dataset was looked at, and how many prompt versions were tried on it."""
+        return count_look(self.folder.parent, self.plan["dataset"]["name"], [self.run_id, metric, candidate, baseline])
+
+    @property
+    def source(self) -> str:
+        """simulated as soon as one reply was, else recorded, else live."""
+        sources = {source for one in self._tallies.values() for source in one.sources}
+        return next((one for one in ("simulated", "recorded") if one in sources), "live")
+
     def paid_to(self) -> str:
         """A reminder that list prices of simulated calls were paid to nobody."""
         return " at list price, paid to nobody" if DECLARED in self.caption() else ""
@@ -196,7 +238,7 @@ class Report:
         return {case["id"]: case for case in read_rows(self.folder / "cases.jsonl")}
 
     @cached_property
-    def _tallies(self) -> dict[tuple[str, ...], Any]:
+    def _tallies(self) -> dict[tuple[str, ...], Tally]:
         return tally(read_rows(self.folder / "rows.jsonl"))
 
     def _chosen(self, prompt: Prompt | str | None, model: str | None) -> Iterator[dict[str, Any]]:

@@ -122,6 +122,21 @@ class Tally:
             for case_id in sorted(sums, key=lambda case_id: place(case_id, seed))
         ]
 
+    def by_case(self, metric: str) -> dict[str, list[float]]:
+        """Of each case its scores, a repeat each; NaN where a score is missing."""
+        return self._grouped(self.scores.get(metric, array("d")))
+
+    def column_by_case(self, column: str) -> dict[str, float]:
+        """Of each case the mean `cost` (US dollars) or `latency` (seconds) of its repeats; NaN where one is unknown."""
+        grouped = self._grouped(self.cost if column == "cost" else self.latency)
+        return {case_id: sum(values) / len(values) for case_id, values in grouped.items()}
+
+    def _grouped(self, column: array[float]) -> dict[str, list[float]]:
+        found: dict[str, list[float]] = {}
+        for (case_id, _), slot in self.slots.items():
+            found.setdefault(case_id, []).append(column[slot] if slot < len(column) else NAN)
+        return found
+
     def counted(self, flag: int) -> int:
         """Trials with this flag."""
         return sum(1 for value in self.flags if value & flag)

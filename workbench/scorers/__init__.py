@@ -1,7 +1,9 @@
 """Scorers: plain functions on (case, reply).
 
 Built-in ones are `scorers.exact()`, `contains`, `regex`, `numeric`, `valid_json`, `json_fields`; any function
-`(case, reply) -> bool | number | mapping | Score | None`, sync or async, is one too.
+`(case, reply) -> bool | number | mapping | Score | None`, sync or async, is one too. Models that grade are `judge`,
+`grounded` and `relevance`; `pair_judge` compares two answers; `ragas` has that
+library's metrics.
 """
 
 from __future__ import annotations
@@ -11,15 +13,22 @@ from typing import TYPE_CHECKING
 
 from workbench.errors import ScorerError, choices
 from workbench.scorers.base import Scorer, score, scorer
-from workbench.scorers.text import BUILT_IN, contains, exact, json_fields, numeric, regex, valid_json
+from workbench.scorers.judge import JUDGES, grounded, judge, relevance
+from workbench.scorers.pair import pair_judge
+from workbench.scorers.ragas import ragas
+from workbench.scorers.text import BUILT_IN as PLAIN
+from workbench.scorers.text import contains, exact, json_fields, numeric, regex, valid_json
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
     from workbench.scorers.base import Function
 
-__all__ = ["BUILT_IN", "Scorer", "as_scorers", "contains", "exact", "json_fields", "numeric", "regex", "score",
-           "scorer", "valid_json"]  # fmt: skip
+__all__ = ["BUILT_IN", "Scorer", "as_scorers", "contains", "exact", "grounded", "json_fields", "judge", "numeric",
+           "pair_judge", "ragas", "regex", "relevance", "score", "scorer", "valid_json"]  # fmt: skip
+
+BUILT_IN: Mapping[str, Callable[..., Scorer]] = {**PLAIN, **JUDGES, "ragas": ragas}
+"""Scorers that a text can name."""
 
 
 def as_scorers(given: str | Function | Scorer | Iterable[str | Function | Scorer]) -> tuple[Scorer, ...]:

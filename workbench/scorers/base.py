@@ -15,7 +15,7 @@ from functools import partial
 from types import CodeType
 from typing import TYPE_CHECKING, Any, overload
 
-from workbench.errors import BudgetReached, ScorerError, StorageError
+from workbench.errors import BudgetReached, CatalogError, ScorerError, SettingsError, StorageError
 from workbench.records import WORST_STOPS, Score, canonical
 
 if TYPE_CHECKING:
@@ -84,15 +84,16 @@ def scorer(function: Function | None = None, *, bounds: tuple[float, float] | No
 
 async def score(scorer: Scorer, case: Case, reply: Reply, complete: Complete | None = None) -> dict[str, Score]:
     """Scores by metric name; `complete` is handed to scorers that ask models. One of the two places that catch: a
-    scorer that raises gives unscored values with the reason; only a budget that is reached or a disk that refuses ends
-    the run. Refusals, truncations and filtered answers are answers and get the worst value."""
+    scorer that raises gives unscored values with the reason; only a budget that is reached, a disk that refuses, or a
+    judge that nobody answers for ends the run. Refusals, truncations and filtered answers are answers and get the worst
+    value."""
     try:
         outcome = scorer.function(case, reply, complete) if scorer.asks_models else scorer.function(case, reply)
         if inspect.isawaitable(outcome):
             outcome = await outcome
         found = _read(scorer, outcome)
-    except (BudgetReached, StorageError):
-        raise
+    except (BudgetReached, StorageError, SettingsError, CatalogError):
+        raise  # the last two: nobody can be asked, and every other reply would only say the same
     except Exception as error:  # noqa: BLE001  # anything may go wrong in a user's function
         reason = f"{scorer.name} raised {type(error).__name__}: {error}"
         found = {name: Score(None, reason) for name in scorer.metrics or (scorer.name,)}

@@ -132,15 +132,17 @@ BUILT_IN: Mapping[str, Callable[..., Scorer]] = {
 }
 
 
+_DECODER = json.JSONDecoder()
+
+
 def last_json_object(text: str) -> dict[str, Any] | None:
     """The last complete JSON object in a text, prose and code fences around it allowed; None if there is none."""
-    decoder = json.JSONDecoder()
     found = None
     effort = end = 0
     while effort < _EFFORT and (brace := _BRACE.search(text, end)):
         at = brace.start()
         try:
-            found, end = decoder.raw_decode(text, at)
+            found, end = _DECODER.raw_decode(text, at)
         except (ValueError, RecursionError) as error:
             reached = error.pos if isinstance(error, json.JSONDecodeError) and "string" not in error.msg else len(text)
             # the error itself counts the lines before it, fast; 200 characters stand for its making
@@ -182,6 +184,8 @@ def _plain(text: str) -> str:
 def _same(found: Any, wanted: Any) -> bool:
     if isinstance(found, bool) or isinstance(wanted, bool):
         return found is wanted
+    if isinstance(found, str) and found == wanted:
+        return True  # the usual case, and a tenth of the work below
     a, b = _number(found), _number(wanted)
     if a is not None and b is not None:
         return a == b

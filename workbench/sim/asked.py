@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from workbench.records import canonical, sha256
@@ -44,8 +44,10 @@ class Prefix:
 class Asked:
     """One question in neutral words. `provider` is anthropic, openai or ollama; `endpoint` messages, responses or chat.
 
-    `key` is the SHA-256 of the question without the repeat. `structured`: the answer must follow a JSON schema.
-    `extra_tokens`: input tokens that are not text, such as tool definitions.
+    `key` is the SHA-256 of the question without the repeat. `structured`: the answer must be JSON, and follow `schema`
+    where one is given.
+    `extra_tokens`: input tokens that are not text, such as tool definitions. `texts`: what is to be turned into
+    vectors, at the endpoint embeddings.
     """
 
     provider: str
@@ -62,6 +64,8 @@ class Asked:
     repeat: int = 0
     extra_tokens: int = 0
     prefixes: tuple[Prefix, ...] = ()
+    schema: Mapping[str, Any] | None = field(default=None, hash=False)
+    texts: tuple[str, ...] = ()
 
     @property
     def text(self) -> str:
@@ -84,6 +88,8 @@ class Asked:
             stop=stops(request.params.get("stop")),
             structured=request.output_schema is not None,
             repeat=request.repeat,
+            schema=request.output_schema,
+            texts=tuple(others) if request.endpoint == "embeddings" else (),
         )
 
 
@@ -102,6 +108,12 @@ def repeat_of(headers: Mapping[str, str]) -> int:
     """The number of this draw of the question, from 0."""
     given = headers.get("x-workbench-repeat", "")
     return int(given) if given.isdecimal() else 0
+
+
+def schema_in(answer_format: Any) -> Mapping[str, Any] | None:
+    """The JSON schema of a vendor's answer format; None where it has none."""
+    schema = answer_format.get("schema") if isinstance(answer_format, dict) else None
+    return schema if isinstance(schema, dict) else None
 
 
 def text_of(content: Any) -> str:

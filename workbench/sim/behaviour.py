@@ -23,8 +23,11 @@ from typing import TYPE_CHECKING
 from workbench.sim import origin
 from workbench.sim.cases import KnownCase, KnownCases
 from workbench.sim.declared import ADDING_TRAITS, TRAITS, declared
+from workbench.sim.judge import JudgeModels
+from workbench.sim.ragas_answers import RagasAnswers
 from workbench.sim.replies import Answers, Form, Phrasebook
 from workbench.sim.said import Draft
+from workbench.sim.schemas import in_shape
 from workbench.sim.tokens import count_tokens, first_tokens
 
 if TYPE_CHECKING:
@@ -57,6 +60,8 @@ class Behaviour:
         self.seed = seed
         self.cases = KnownCases(cases)
         self.declared = declared(text)
+        self.judges = JudgeModels(self.declared, self.cases, self._seed_normal)
+        self.ragas = RagasAnswers(text, self.declared, self.cases, self._seed_normal)
         self.traits = lru_cache(maxsize=1024)(self._traits)
 
     @classmethod
@@ -113,20 +118,24 @@ class Behaviour:
 
     def reply(self, asked: Asked) -> Draft:
         """The answer to a request as it arrives: of the case it is about, or the declared text if it is about none."""
-        case = self.find(asked)
-        if case is None:
+        judged = self.ragas.judge(asked) or self.judges.judge(asked)
+        case = None if judged else self.find(asked)
+        matched = judged.matched if judged else case is not None
+        if judged:
+            outcome = self._outcome(1.0, judged.text, "judged", asked)
+        elif case is None:
             outcome = self._outcome(1.0, self.declared.no_case, "no_case", asked)
         else:
             outcome = self.answer(asked, case, asked.repeat)
         thinking = self._thinking(asked)
         return Draft(
             text=outcome.text,
-            source="simulated" if case is not None else "simulated-loose",
+            source="simulated" if matched else "simulated-loose",
             stop=outcome.stop_reason,
             stop_sequence=outcome.stop_sequence,
             reasoning_tokens=thinking,
             latency_s=self.latency(asked, thinking + count_tokens(outcome.text)),
-            matched=case is not None,
+            matched=matched,
         )
 
     def latency(self, asked: Asked, output_tokens: int) -> float:
@@ -150,7 +159,7 @@ class Behaviour:
         traits = self._request_traits(asked, case)
         task = self.declared.task(case.dataset)
         stated = "format" in traits
-        form = Form(stated, "reasoning" in traits, "answer_line" in traits, asked.structured)
+        form = Form(stated, "reasoning" in traits, "answer_line" in traits and asked.schema is None, asked.structured)
         weights = task.wrong_stated if stated else task.wrong_free
         phrases = Phrasebook(task.reasoning_texts, self.declared.vague)
         return Answers(case, self.cases, form, phrases), [(kind, share) for kind, share in weights.items() if share]
@@ -163,7 +172,9 @@ class Behaviour:
         return traits | {"format"} if asked.structured else traits
 
     def _outcome(self, probability: float, text: str, kind: str, asked: Asked) -> Outcome:
-        """The text as far as the request lets it be said: stop sequences, then the token limit less the thinking."""
+        """The text as far as the request lets it be said: its schema, stop sequences, then the token limit less the
+        thinking."""
+        text = in_shape(text, asked.schema) if asked.schema is not None else text
         stopped, sequence = _first_stop(text, asked)
         if asked.max_tokens is not None:
             said = first_tokens(stopped, asked.max_tokens - self._thinking(asked))

@@ -15,6 +15,9 @@ ADDING_TRAITS = ("format", "labels", "definitions", "examples", "reasoning")
 """Traits of a prompt that change the probability of a right answer."""
 
 TRAITS = (*ADDING_TRAITS, "answer_line")
+JUDGE_KINDS = ("rubric", "graded", "relevance", "grounded", "pair")
+"""What simulated models know how to judge."""
+
 WRONG_KINDS = ("near_miss", "missing_field", "prose_around", "prose")
 
 
@@ -41,6 +44,21 @@ class Task:
 
 
 @dataclass(frozen=True, slots=True)
+class Judges:
+    """How simulated models judge answers. `skill`: tier -> sensitivity and specificity. For pairs, in standard
+    deviations of a preference: `position` is added for the answer shown first, `length` for the longer one, and a
+    preference within ± `tie` is called a tie. `kinds`: which properties of the asked schema tell what is asked.
+    `reasons`: what a judge says with each verdict."""
+
+    skill: Mapping[str, tuple[float, float]]
+    position: float
+    length: float
+    tie: float
+    kinds: Mapping[str, tuple[str, ...]]
+    reasons: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
 class Declared:
     """The whole file. `models` is provider -> model -> tier; `traits` holds any-of patterns per trait."""
 
@@ -56,6 +74,7 @@ class Declared:
     no_case: str
     no_expected: str
     vague: tuple[str, ...]
+    judges: Judges | None = None
 
     def task(self, dataset: str) -> Task:
         """The task of a dataset, by its name, else the default one."""
@@ -94,6 +113,7 @@ def _declared(data: Mapping[str, Any]) -> Declared:
         no_case=replies["no_case"],
         no_expected=replies["no_expected"],
         vague=tuple(replies["vague"]),
+        judges=_judges(data["judge"]) if "judge" in data else None,
     )
 
 
@@ -107,6 +127,25 @@ def _task(name: str, task: Mapping[str, Any], defaults: Mapping[str, Any]) -> Ta
         wrong_stated=_weights(wrong["format"], f"tasks.{name}.wrong.format"),
         wrong_free=_weights(wrong["free"], f"tasks.{name}.wrong.free"),
         reasoning_texts=tuple(task.get("reasoning_texts", defaults["reasoning_texts"])),
+    )
+
+
+def _judges(given: Mapping[str, Any]) -> Judges:
+    for kind in given["kinds"]:
+        _one_of(kind, JUDGE_KINDS, "judge.kinds")
+    skill = {}
+    for tier in TIERS:
+        found = [float(given[tier][name]) for name in ("sensitivity", "specificity")]
+        if not all(0 < share < 1 for share in found):
+            raise BehaviourError(f"judge.{tier}: sensitivity and specificity lie between 0 and 1; no judge is certain")
+        skill[tier] = (found[0], found[1])
+    return Judges(
+        skill=skill,
+        position=float(given["position"]),
+        length=float(given["length"]),
+        tie=float(given["tie"]),
+        kinds={kind: tuple(names) for kind, names in given["kinds"].items()},
+        reasons={verdict: str(given["reasons"][verdict]) for verdict in ("good", "bad", "even")},
     )
 
 

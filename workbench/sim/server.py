@@ -16,6 +16,7 @@ from workbench.sim.said import Problem
 from workbench.sim.sending import Sending
 from workbench.sim.wire import dumps
 from workbench.sim.wire_anthropic import AnthropicMessages, count_request_tokens
+from workbench.sim.wire_embeddings import OllamaEmbed, OpenAIEmbeddings
 from workbench.sim.wire_ollama import OllamaChat
 from workbench.sim.wire_openai_chat import OpenAIChat
 from workbench.sim.wire_openai_responses import OpenAIResponses
@@ -35,6 +36,8 @@ WIRES: dict[str, Wire] = {
     "/v1/responses": OpenAIResponses(),
     "/v1/chat/completions": OpenAIChat(),
     "/api/chat": OllamaChat(),
+    "/v1/embeddings": OpenAIEmbeddings(),
+    "/api/embed": OllamaEmbed(),
 }
 
 

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from workbench.records import canonical
-from workbench.sim.asked import Asked, Prefix, key_of, repeat_of, text_of
+from workbench.sim.asked import Asked, Prefix, key_of, repeat_of, schema_in, text_of
 from workbench.sim.prompt_cache import prefixes_of
 from workbench.sim.said import Problem, few_words
 from workbench.sim.tokens import count_tokens
@@ -69,6 +69,7 @@ class AnthropicMessages:
             repeat=repeat_of(headers),
             extra_tokens=_tool_tokens(body),
             prefixes=_prefixes(body),
+            schema=schema_in((body.get("output_config") or {}).get("format")),
         )
 
     def whole(self, asked: Asked, said: Said) -> Body:

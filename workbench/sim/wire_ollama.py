@@ -57,6 +57,7 @@ class OllamaChat:
             structured=bool(body.get("format")),
             repeat=repeat_of(headers),
             extra_tokens=count_tokens(canonical(body["tools"])) if body.get("tools") else 0,
+            schema=body["format"] if isinstance(body.get("format"), dict) else None,
         )
 
     def whole(self, asked: Asked, said: Said) -> Body:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from workbench.records import canonical
 from workbench.sim import wire_openai
-from workbench.sim.asked import Asked, key_of, repeat_of, stops
+from workbench.sim.asked import Asked, key_of, repeat_of, schema_in, stops
 from workbench.sim.said import Problem, few_words
 from workbench.sim.tokens import count_tokens
 from workbench.sim.wire import Body, event, names, need
@@ -54,6 +54,7 @@ class OpenAIChat:
             repeat=repeat_of(headers),
             extra_tokens=count_tokens(canonical(body["tools"])) if body.get("tools") else 0,
             prefixes=wire_openai.prefixes(body, f"{system}\n\n{user}"),
+            schema=schema_in((body.get("response_format") or {}).get("json_schema")),
         )
         return asked
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from workbench.records import canonical
 from workbench.sim import wire_openai
-from workbench.sim.asked import Asked, key_of, repeat_of
+from workbench.sim.asked import Asked, key_of, repeat_of, schema_in
 from workbench.sim.said import Problem, few_words
 from workbench.sim.tokens import count_tokens
 from workbench.sim.wire import Body, event, names, need
@@ -54,6 +54,7 @@ class OpenAIResponses:
             repeat=repeat_of(headers),
             extra_tokens=count_tokens(canonical(body["tools"])) if body.get("tools") else 0,
             prefixes=wire_openai.prefixes(body, f"{system}\n\n{user}"),
+            schema=schema_in((body.get("text") or {}).get("format")),
         )
 
     def whole(self, asked: Asked, said: Said) -> Body:

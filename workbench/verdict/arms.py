@@ -1,0 +1,71 @@
+"""Which arms a comparison is about: two values of one axis, everything else held equal."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from workbench.errors import VerdictError, choices
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+Arm = dict[str, Any]
+
+
+def pair_arms(arms: Iterable[Arm], candidate: str, baseline: str) -> list[tuple[str, Arm, Arm]]:
+    """(what is held equal, candidate's arm, baseline's arm) for every value of the other axis that has both."""
+    known = list(arms)
+    a_axis, a = _select(known, candidate)
+    b_axis, b = _select(known, baseline)
+    if a_axis != b_axis:
+        raise VerdictError(
+            f"{candidate!r} is a {a_axis} and {baseline!r} a {b_axis}: compare two values of one axis, or "
+            "write both as arms, 'prompt@v2 × provider:tier'"
+        )
+    pairs = [(held, a[held], b[held]) for held in a if held in b]
+    if not pairs:
+        raise VerdictError(f"{candidate!r} and {baseline!r} never ran on the same {_other(a_axis)}")
+    for _, one, other in pairs:
+        if one is other or (one["prompt_sha"] == other["prompt_sha"] and one["model"] == other["model"]):
+            raise VerdictError(f"{candidate!r} and {baseline!r} have the same content, so there is nothing to compare")
+    return pairs
+
+
+def arm_name(arm: Arm, held: str) -> str:
+    """How an arm is called when `held` is said once for both."""
+    prompt = f"{arm['prompt']}@{arm['version']}"
+    if held == arm["model"]:
+        return prompt
+    return arm["model"] if held.startswith(prompt) else f"{prompt} × {arm['model']}"
+
+
+def _select(arms: list[Arm], value: str) -> tuple[str, dict[str, Arm]]:
+    """The axis that a value belongs to, and its arms by what is held equal."""
+    if "×" in value:
+        prompt, _, model = (part.strip() for part in value.partition("×"))
+        found = next((arm for arm in arms if _prompt(arm) == prompt and model in _models(arm)), None)
+        if found:
+            return "arm", {"": found}
+    by_prompt = {arm["model"]: arm for arm in arms if _prompt(arm) == value}
+    if by_prompt:
+        return "prompt", by_prompt
+    by_model = {_prompt(arm): arm for arm in arms if value in _models(arm)}
+    if by_model:
+        return "model", by_model
+    by_tier = {f"{_prompt(arm)} with {arm['provider']}": arm for arm in arms if arm["tier"] == value}
+    if by_tier:
+        return "tier", by_tier
+    names = {_prompt(arm) for arm in arms} | {name for arm in arms for name in _models(arm)}
+    raise VerdictError(f"no arm of this run is {value!r}: {choices(value, names)}")
+
+
+def _prompt(arm: Arm) -> str:
+    return f"{arm['prompt']}@{arm['version']}"
+
+
+def _models(arm: Arm) -> set[str]:
+    return {arm["model"], f"{arm['provider']}:{arm['model']}", f"{arm['provider']}:{arm['tier']}"}
+
+
+def _other(axis: str) -> str:
+    return {"prompt": "model", "model": "prompt", "tier": "prompt and provider"}.get(axis, "run")

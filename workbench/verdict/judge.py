@@ -1,0 +1,236 @@
+"""The verdict for one pair of arms: pairs, interval, outcome."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from workbench import stats
+from workbench.datasets import place
+from workbench.errors import VerdictError
+from workbench.verdict.records import FEWEST, Change, Outcome, PairVerdict
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from workbench.report.summary import Tally
+
+    Floats = NDArray[np.float64]
+
+FIXED_ALPHA, LIVE_ALPHA = 0.04, 0.01
+HOPELESS = 20.0
+"""Times the present cases above which more cases are not offered as a way to settle it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """How pairs of one report are judged. `sign` is −1 where lower is better; `alpha` None: by the basis."""
+
+    metric: str
+    margin: float
+    bounds: tuple[float, float] | None
+    sign: int
+    repeats: int
+    seed: int
+    finished: bool
+    alpha: float | None = None
+
+
+def judge_pair(names: tuple[str, str, str], candidate: Tally, baseline: Tally, question: Question) -> PairVerdict:
+    """The verdict for one pair of arms; `names`: candidate, baseline, and what is held equal."""
+    pairs = _pairs(candidate, baseline, question)
+    alpha = question.alpha or (FIXED_ALPHA if question.finished else LIVE_ALPHA)
+    basis = "fixed-n paired test" if question.finished else "anytime-valid sequence"
+    if pairs.n < FEWEST:
+        reason = f"{pairs.n} pairs so far, and nothing is said on fewer than {FEWEST}"
+        nothing = float("nan") if not pairs.n else float(pairs.difference.mean())
+        return PairVerdict(*names, "unsure", basis, alpha, nothing, -np.inf, np.inf, pairs.n, reason=reason)
+    found = _interval(pairs.candidate, pairs.baseline, pairs.binary, question, alpha)
+    outcome, reason = _robust_outcome(found, pairs, question, alpha)
+    more = (None, None) if outcome != "unsure" else _more(found, pairs, question, alpha, candidate, baseline)
+    if outcome == "unsure":
+        reason = " ".join(filter(None, [reason, _cure(more)]))
+    return PairVerdict(
+        *names,
+        outcome,
+        basis if not question.finished else f"{basis} ({found.method})",
+        alpha,
+        found.difference,
+        found.low,
+        found.high,
+        pairs.n,
+        p_value=found.p_value if question.finished else None,
+        flips_better=int((pairs.difference > 0).sum()),
+        flips_worse=int((pairs.difference < 0).sum()),
+        missing=pairs.missing,
+        left_out=pairs.left_out,
+        cost_per_1000=_change(candidate, baseline, "cost", 1000.0),
+        latency=_change(candidate, baseline, "latency", 1.0),
+        more_cases=more[0],
+        more_usd=more[1],
+        reason=reason,
+    )
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Case means of both arms, turned so that more is better, in the plan's shuffled order.
+
+    `candidate` and `baseline` hold complete pairs; `worst` adds the pairs with missing scores, the candidate's counted
+    worst and the baseline's best, and `best` the reverse.
+    """
+
+    candidate: Floats
+    baseline: Floats
+    binary: bool
+    worst: tuple[Floats, Floats] | None
+    best: tuple[Floats, Floats] | None
+    missing: int
+    left_out: int
+
+    @property
+    def n(self) -> int:
+        return len(self.candidate)
+
+    @property
+    def difference(self) -> Floats:
+        return self.candidate - self.baseline
+
+
+def _pairs(candidate: Tally, baseline: Tally, question: Question) -> Pairs:
+    a, b = candidate.by_case(question.metric), baseline.by_case(question.metric)
+    shared = sorted(a.keys() & b.keys(), key=lambda case_id: place(case_id, question.seed))
+    if not question.finished:
+        shared = _final_prefix(shared, a, b, question.repeats)
+    left, right = [a[case] for case in shared], [b[case] for case in shared]
+    whole = [i for i, (x, y) in enumerate(zip(left, right, strict=True)) if not (_lacks(x) or _lacks(y))]
+    binary = question.metric not in candidate.graded | baseline.graded and question.repeats == 1
+    return Pairs(
+        question.sign * np.array([np.mean(left[i]) for i in whole]),
+        question.sign * np.array([np.mean(right[i]) for i in whole]),
+        binary,
+        _imputed(left, right, question, candidate_gets_worst=True),
+        _imputed(left, right, question, candidate_gets_worst=False),
+        len(shared) - len(whole),
+        len(a.keys() ^ b.keys()),
+    )
+
+
+def _final_prefix(
+    order: Sequence[str], a: Mapping[str, list[float]], b: Mapping[str, list[float]], repeats: int
+) -> list[str]:
+    """Cases up to the first that is not final in both arms: who answers slowly must not change who is counted."""
+    final = []
+    for case in order:
+        if len(a[case]) < repeats or len(b[case]) < repeats:
+            break
+        final.append(case)
+    return final
+
+
+def _lacks(values: list[float]) -> bool:
+    return any(value != value for value in values)
+
+
+def _imputed(
+    left: list[list[float]], right: list[list[float]], question: Question, *, candidate_gets_worst: bool
+) -> tuple[Floats, Floats] | None:
+    """Both arms with every missing score filled at an end of the bounds; None without bounds to fill from."""
+    if question.bounds is None:
+        return None
+    low, high = sorted(question.sign * bound for bound in question.bounds)
+    fill = (low, high) if candidate_gets_worst else (high, low)
+    filled = [
+        np.array([np.mean([end if v != v else question.sign * v for v in values]) for values in arm])
+        for arm, end in zip((left, right), fill, strict=True)
+    ]
+    return filled[0], filled[1]
+
+
+def _interval(a: Floats, b: Floats, binary: bool, question: Question, alpha: float) -> stats.Difference:
+    if question.finished:
+        return stats.paired_difference(a, b, binary=binary, bounds=_scaled(question), alpha=alpha)
+    span = _span(question)
+    if span is None:
+        raise VerdictError(
+            f"{question.metric} has no declared bounds, so an unfinished run cannot be judged: declare "
+            "them with @wb.scorer(bounds=...), or finish the run"
+        )
+    sequence = stats.ConfidenceSequence((-span, span), alpha)
+    sequence.extend(a - b)
+    return stats.Difference(float((a - b).mean()), sequence.low, sequence.high, len(a), float("nan"), "betting")
+
+
+def _scaled(question: Question) -> tuple[float, float] | None:
+    if question.bounds is None:
+        return None
+    low, high = sorted(question.sign * bound for bound in question.bounds)
+    return low, high
+
+
+def _span(question: Question) -> float | None:
+    return question.bounds[1] - question.bounds[0] if question.bounds else None
+
+
+def _outcome(low: float, high: float, margin: float) -> Outcome:
+    if low > 0:
+        return "better"
+    if margin > 0 and low > -margin:
+        return "not_worse"
+    return "worse" if high < 0 else "unsure"
+
+
+def _robust_outcome(found: stats.Difference, pairs: Pairs, question: Question, alpha: float) -> tuple[Outcome, str]:
+    """The outcome of the complete pairs, unless the missing ones could overturn it."""
+    outcome = _outcome(found.low, found.high, question.margin)
+    if not pairs.missing or outcome == "unsure":
+        return outcome, ""
+    filled = pairs.best if outcome == "worse" else pairs.worst
+    if filled is None:
+        return "unsure", f"{pairs.missing} pairs lack a score, and without bounds they could be anything."
+    hard = _interval(*filled, pairs.binary, question, alpha)
+    if _outcome(hard.low, hard.high, question.margin) in _at_least(outcome):
+        return outcome, ""
+    return "unsure", f"{pairs.missing} pairs lack a score and could overturn it: run again to fill them."
+
+
+def _at_least(outcome: Outcome) -> set[str]:
+    return {"better": {"better"}, "not_worse": {"better", "not_worse"}, "worse": {"worse"}}[outcome]
+
+
+def _more(
+    found: stats.Difference, pairs: Pairs, question: Question, alpha: float, candidate: Tally, baseline: Tally
+) -> tuple[int | None, float | None]:
+    """How many more cases, and dollars, would probably settle it, if the difference is what it looks like."""
+    sd = float(pairs.difference.std(ddof=1))
+    distance = max(abs(found.difference), found.difference + question.margin)
+    if sd == 0 or distance <= 0:
+        return None, None
+    more = stats.cases_needed(distance, sd=sd, alpha=alpha) - pairs.n
+    if more <= 0 or more > HOPELESS * pairs.n:
+        return None, None
+    prices = [float(np.nanmean(np.frombuffer(one.cost, dtype=float))) for one in (candidate, baseline)]
+    usd = None if any(p != p for p in prices) else more * question.repeats * sum(prices)
+    return more, usd
+
+
+def _cure(more: tuple[int | None, float | None]) -> str:
+    cases, usd = more
+    if cases is None:
+        return "No sensible number of cases would settle so small a difference."
+    return f"About {cases} more cases{'' if usd is None else f' (${usd:.2f})'} would probably settle it."
+
+
+def _change(candidate: Tally, baseline: Tally, column: str, scale: float) -> Change | None:
+    """Paired difference of cost or latency over the cases that both arms have."""
+    a, b = candidate.column_by_case(column), baseline.column_by_case(column)
+    differences = np.array([a[case] - b[case] for case in a.keys() & b.keys()]) * scale
+    differences = differences[~np.isnan(differences)]
+    if len(differences) < 2:
+        return None
+    low, high = stats.t_limits(differences)
+    return Change(float(differences.mean()), low, high)

@@ -1,0 +1,136 @@
+"""What a comparison says."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+FEWEST = 20
+"""Pairs below which nothing is said."""
+
+Outcome = Literal["better", "not_worse", "worse", "unsure"]
+WORDS = {"better": "better", "not_worse": "not worse", "worse": "worse", "unsure": "not sure yet"}
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A paired difference, candidate minus baseline, with its 95 % interval."""
+
+    difference: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class PairVerdict:
+    """Candidate against baseline with everything else equal (`held`: the value of the other axis).
+
+    `difference`, `low`, `high`: mean paired difference of the metric, turned so that more is better, with its interval
+    at 1 − `alpha`; `n` pairs. `flips_better` cases rose and `flips_worse` fell. `missing`: pairs with a score missing,
+    `left_out`: cases that only one arm has. `more_cases` and `more_usd` would settle an unsure one, None if nothing
+    sensible would. Costs are US dollars per 1,000 cases, latencies seconds.
+    """
+
+    candidate: str
+    baseline: str
+    held: str
+    outcome: Outcome
+    basis: str
+    alpha: float
+    difference: float
+    low: float
+    high: float
+    n: int
+    p_value: float | None = None
+    flips_better: int = 0
+    flips_worse: int = 0
+    missing: int = 0
+    left_out: int = 0
+    cost_per_1000: Change | None = None
+    latency: Change | None = None
+    more_cases: int | None = None
+    more_usd: float | None = None
+    reason: str = ""
+
+    def sentence(self, metric: str) -> str:
+        """The verdict in words."""
+        on = f" on {self.held}" if self.held else ""
+        if self.n < FEWEST:
+            return f"{self.candidate} against {self.baseline}{on}: {WORDS[self.outcome]}, {self.reason}."
+        size = f"{100 * self.difference:+.1f} points of {metric}, {100 * self.low:+.1f} to {100 * self.high:+.1f}"
+        counts = f"{size}; {self.n} cases, {self.flips_better} better, {self.flips_worse} worse"
+        if self.outcome == "unsure":
+            text = f"{self.candidate} against {self.baseline}{on}: {WORDS['unsure']} ({counts})."
+        else:
+            text = f"{self.candidate} is {WORDS[self.outcome]} than {self.baseline}{on} ({counts})."
+        return f"{text} {self.reason}".strip()
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What `compare` says: a verdict for each value of the other axis, never a pool over them.
+
+    `outcome` holds for all of `parts` at once (intersection–union, hence uncorrected). `kind`: exploratory on dev
+    cases, confirmed on unseen test cases. `looks` and `variants`: how often this dataset was looked at and how many
+    prompt versions were tried on it here, at least.
+    """
+
+    candidate: str
+    baseline: str
+    metric: str
+    margin: float
+    parts: tuple[PairVerdict, ...]
+    kind: Literal["exploratory", "confirmed"] = "exploratory"
+    source: str = "live"
+    run_id: str = ""
+    dataset: str = ""
+    looks: int = 0
+    variants: int = 0
+    notes: tuple[str, ...] = field(default=())
+
+    @property
+    def outcome(self) -> Outcome:
+        """The outcome that all parts share; `worse` as soon as one is."""
+        found = [part.outcome for part in self.parts]
+        if "worse" in found:
+            return "worse"
+        if "unsure" in found:
+            return "unsure"
+        return "better" if set(found) == {"better"} else "not_worse"
+
+    @property
+    def sentence(self) -> str:
+        """The verdict in plain words, a sentence for each part."""
+        return " ".join(part.sentence(self.metric) for part in self.parts)
+
+    def to_json(self) -> dict[str, Any]:
+        """What `--json` writes: one object per held value under `verdicts`."""
+        return {
+            "candidate": self.candidate,
+            "baseline": self.baseline,
+            "metric": self.metric,
+            "margin": self.margin,
+            "outcome": self.outcome,
+            "kind": self.kind,
+            "source": self.source,
+            "run": self.run_id,
+            "dataset": self.dataset,
+            "looks": self.looks,
+            "variants": self.variants,
+            "notes": list(self.notes),
+            "sentence": self.sentence,
+            "verdicts": [asdict(part) for part in self.parts],
+        }
+
+    def __str__(self) -> str:
+        counted = f"{self.kind}; at least {self.variants} variants tried and {self.looks} looks taken on {self.dataset}"
+        simulated = ["Simulated: declared, not measured."] if self.source == "simulated" else []
+        return "\n".join([*simulated, self.sentence, f"({counted})", *self.notes])
+
+    def __repr__(self) -> str:
+        return f"Verdict({self.candidate} against {self.baseline}: {WORDS[self.outcome]}, {self.kind})"
+
+    def _repr_html_(self) -> str:
+        from workbench.report.html import verdict_html
+
+        return verdict_html(self)
