@@ -12,13 +12,15 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from ragas_parts import CASE, EMBEDDING, JUDGE, judged, scored
 
-from workbench import Experiment, scorers
+from workbench import Experiment, connect, scorers
 from workbench.cache import Cache
 from workbench.datasets import load_dataset
 from workbench.records import Case
 from workbench.settings import state_dir
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from workbench.scorers import Scorer
     from workbench.sim import StandIn
 
@@ -90,6 +92,17 @@ def test_embeddings_are_calls_like_any_other(server: StandIn, embedding: str) ->
     assert server.control("stats")["requests"] == 3
     assert {entry["endpoint"] for entry in stored()} == {"embeddings"}
     assert judged(scorer, "within 14 days", mode="replay")[0] == near
+
+
+def test_recorded_judges_and_vectors_play_back(server: StandIn, tmp_path: Path) -> None:
+    """What judges and embedding models said can be exported and is said again by a stand-in that plays it back."""
+    scorer = scorers.ragas("answer_relevancy", model=JUDGE, embeddings=EMBEDDING)
+    first = run(scorer, sample=3)
+    Cache(state_dir("cache")).export(tmp_path / "said.jsonl")
+    connect.offline(tmp_path / "said.jsonl", latency_s=0)
+    again = run(scorer, sample=3)
+    assert [row["scores"] for row in again] == [row["scores"] for row in first]
+    assert {row["source"] for row in again} == {"recorded"}
 
 
 MESSAGES = [

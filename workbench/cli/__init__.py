@@ -1,5 +1,5 @@
-"""The `workbench` command. Exit codes: 0 done · 1 failed trials · 2 bad usage or input · 3 budget reached · 70 our own
-crash · 130 interrupted. Heavy imports stand inside the commands."""
+"""The `workbench` command. Exit codes: 0 done, better, not worse · 1 failed trials, worse · 2 bad usage or input ·
+3 budget reached · 4 not sure yet · 70 our own crash · 130 interrupted. Heavy imports stand inside the commands."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from workbench.cli import experiments, reports, stores
+from workbench.cli import experiments, reports, stores, verdicts
 from workbench.errors import WorkbenchError
 
 app = typer.Typer(
@@ -20,6 +20,9 @@ app = typer.Typer(
 app.command()(experiments.demo)
 app.command()(experiments.plan)
 app.command()(experiments.run)
+app.command()(verdicts.compare)
+app.command()(verdicts.confirm)
+app.command()(verdicts.race)
 app.command()(reports.runs)
 app.command()(reports.report)
 app.add_typer(reports.prompts, name="prompts")

@@ -58,7 +58,7 @@ def plan(
     """Show what a run would do and cost. Takes what `run` takes; nothing is sent."""
     cases = given.dataset(dataset, column)
     session = given.connect(live, recordings, base_url, cache, cases)
-    experiment = _experiment(name, prompts, cases, given.models(tiers, models), scorer, repeats, providers)
+    experiment = given.experiment(name, prompts, cases, given.models(tiers, models), scorer, repeats, providers)
     found = experiment.plan(sample=sample, split=split, seed=seed, cache=cache)
     if json is not None:
         given.write_json(json, asdict(found))
@@ -92,7 +92,7 @@ def run(
     """Run prompts × models × cases, score every answer, and show the leaderboard. The same line again resumes."""
     cases = given.dataset(dataset, column)
     session = given.connect(live, recordings, base_url, cache, cases)
-    experiment = _experiment(name, prompts, cases, given.models(tiers, models), scorer, repeats, providers)
+    experiment = given.experiment(name, prompts, cases, given.models(tiers, models), scorer, repeats, providers)
     if str(json) != "-":
         print(session)
     settings = {
@@ -104,21 +104,6 @@ def run(
         "concurrency": concurrency,
     }
     return _run(experiment, settings, json)
-
-
-def _experiment(
-    name: str | None,
-    prompts: list[str],
-    cases: Any,
-    models: str,
-    scorers: list[str],
-    repeats: int,
-    providers: str | None,
-) -> Experiment:
-    from workbench.experiment import Experiment
-
-    own = name or f"{prompts[0].partition('@')[0]}-{cases.name}"
-    return Experiment(own, prompts, cases, models, scorers, repeats, providers=providers)
 
 
 def _run(experiment: Experiment, settings: dict[str, Any], json: Any) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,6 +13,7 @@ from workbench.errors import SettingsError, UsageError
 if TYPE_CHECKING:
     from workbench.connect import Answering
     from workbench.datasets import Dataset
+    from workbench.experiment import Experiment
 
 
 def _prompt_refs(incomplete: str) -> list[str]:
@@ -108,6 +110,31 @@ def connect(
     if live or (is_live() and not recordings):
         return door.live()
     return door.offline(recordings, datasets=[given] if given and not given.from_workspace else [])
+
+
+def experiment(
+    name: str | None,
+    prompts: list[str],
+    cases: Dataset,
+    models: str,
+    scorers: list[str],
+    repeats: int,
+    providers: str | None,
+) -> Experiment:
+    """The experiment that a command line describes, named after its first prompt and its dataset."""
+    from workbench.experiment import Experiment
+
+    own = name or f"{prompts[0].partition('@')[0]}-{cases.name}"
+    return Experiment(own, prompts, cases, models, scorers, repeats, providers=providers)
+
+
+def finite(value: Any) -> Any:
+    """The same data with infinities and NaN as null: JSON has no other word for them."""
+    if isinstance(value, dict):
+        return {key: finite(one) for key, one in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [finite(one) for one in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def write_json(path: Path, content: Any) -> None:

@@ -76,7 +76,9 @@ class Experiment:
         session = current()
         design = self._design(session, sample, split, seed)
         planning.check(design, session, None)
-        return planning.estimate(design, self._looked_up(design, session, cache), session)
+        found = planning.estimate(design, self._looked_up(design, session, cache), session)
+        test = sum(case.split == "test" for case in self.dataset) if self.dataset.from_workspace else 0
+        return replace(found, sees=planning.smallest_differences(len(design.cases), test))
 
     def start(
         self,

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from workbench.records import Case, Request
     from workbench.scorers import Scorer
 
+TYPICAL_SD = 0.4
+"""Standard deviation of a case's paired difference that plans assume: two arms right on 80 %, correlated 0.5."""
+
 OUTPUT_TOKENS = 200
 """Output tokens assumed for a call of an arm whose answers are not known yet."""
 
@@ -92,7 +95,8 @@ class Plan:
     """What a run would do: trials, hits, and an estimate of tokens and US dollars for the rest.
 
     `estimate_usd` assumes the output lengths seen in hits of the same arm, else 200 tokens; `at_most_usd` is the worst
-    case. Both leave out the models in `unpriced`.
+    case. Both leave out the models in `unpriced`. `sees`: the smallest difference, in units of a score from 0 to 1,
+    that the planned cases and the test cases can see.
     """
 
     run_id: str
@@ -107,6 +111,7 @@ class Plan:
     at_most_usd: float
     unpriced: tuple[str, ...]
     notes: tuple[str, ...] = field(default=())
+    sees: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def to_call(self) -> int:
@@ -124,6 +129,9 @@ class Plan:
             "cost": money + (f", without {', '.join(self.unpriced)}: price unknown" if self.unpriced else ""),
             "run": self.run_id,
         }
+        if self.sees:
+            seen = ", ".join(f"{100 * points:.0f} points on {cases}" for cases, points in self.sees.items())
+            shown["can see"] = f"{seen} (with 80 % power, if differences of a case vary by {TYPICAL_SD:g})"
         return shown | ({"notes": "; ".join(self.notes)} if self.notes else {})
 
     def __str__(self) -> str:
@@ -206,6 +214,16 @@ def estimate(design: Design, pairs: Iterator[tuple[Arm, Request, Usage | None]],
         unpriced=tuple(design.unpriced()),
         notes=tuple(dict.fromkeys(notes(design, session))),
     )
+
+
+def smallest_differences(cases: int, unseen: int) -> dict[str, float]:
+    """What dev and test can see, said before money is spent."""
+    from workbench.stats import smallest_difference
+
+    shown = {f"{cases} cases": smallest_difference(cases, sd=TYPICAL_SD)}
+    if unseen:
+        shown[f"{unseen} test cases"] = smallest_difference(unseen, sd=TYPICAL_SD, alpha=0.025)
+    return shown
 
 
 def _max_tokens(arm: Arm) -> int:

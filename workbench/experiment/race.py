@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from workbench.experiment.grid import Trial
 from workbench.experiment.run import Options, Run
@@ -55,6 +55,11 @@ class RaceReport:
         if self.equivalent:
             return f"No arm left differs by more than the margin on {self.metric}: {alive} ({paid}{left_out})."
         return f"Not sure yet which wins on {self.metric}: {alive} are left ({paid}{left_out})."
+
+    def to_json(self) -> dict[str, Any]:
+        """What `--json` writes."""
+        names = ("metric", "winner", "equivalent", "alive", "beaten", "cases", "skipped", "trials", "planned")
+        return {n: getattr(self, n) for n in names} | {"sentence": self.sentence, "run": self.report.run_id}
 
     def __str__(self) -> str:
         lines = [f"  {one} was beaten by {other}" for one, other in self.beaten.items()]

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
-    from workbench.verdict import Verdict
+    from workbench.verdict import Comparison, Verdict
     from workbench.verdict.judge import Question
 
 DECLARED = (
@@ -134,6 +134,15 @@ class Report:
 
         return compare(self, candidate, baseline, metric, margin)
 
+    def compare_all(self, baseline: Prompt | str, metric: str | None = None, margin: float = 0.0) -> Comparison:
+        """Every other prompt version of this run against `baseline`, corrected over them (Holm) on each model.
+
+        Options and errors as in `compare`; counted as one look.
+        """
+        from workbench.verdict.compare import compare_all
+
+        return compare_all(self, baseline, metric, margin)
+
     def question(self, metric: str | None, margin: float) -> Question:
         """How pairs of this report are judged."""
         from workbench.verdict.judge import Question
@@ -142,7 +151,8 @@ class Report:
         identity = self.plan["identity"]
         sign = 1 if self._higher_is_better(name) else -1
         finished = self.done >= self.plan["trials"]
-        return Question(name, margin, self._bounds(name), sign, identity["repeats"], identity["seed"], finished)
+        planned = () if finished else tuple(self.cases)
+        return Question(name, margin, self._bounds(name), sign, identity["repeats"], identity["seed"], finished, planned)
 
     def tally_of(self, arm: dict[str, Any]) -> Tally:
         """The sums of one of the plan's arms."""

@@ -2,8 +2,7 @@
 
 Built-in ones are `scorers.exact()`, `contains`, `regex`, `numeric`, `valid_json`, `json_fields`; any function
 `(case, reply) -> bool | number | mapping | Score | None`, sync or async, is one too. Models that grade are `judge`,
-`grounded` and `relevance`; `pair_judge` compares two answers; `ragas` has that
-library's metrics.
+`grounded` and `relevance`, and `ragas` has that library's metrics; `pair_judge` compares two answers.
 """
 
 from __future__ import annotations

@@ -125,12 +125,12 @@ def separable_difference(cases: int, arms: int, *, sd: float = 0.45, alpha: floa
 
     `sd`: of the per-case differences of two arms (0.45 fits right/wrong scores around 0.8 that agree as two prompts
     usually do). A bettor who stakes well gains d²/(2·sd²) a case with standard deviation d/sd, and needs the logarithm
-    of arms/alpha and about one more for not knowing the best stake: an approximation, said before the start and
+    of arms/alpha and about half of one for not knowing the best stake: an approximation, said before the start and
     checked in `make verify-statistics`; the race itself does not rest on it.
     """
     from scipy.special import ndtri
 
-    goal = math.log(arms / alpha) + 1.0
+    goal = math.log(arms / alpha) + 0.5
     z = float(ndtri(power))
     return (z + math.sqrt(z * z + 2 * goal)) * sd / math.sqrt(max(cases, 1))
 

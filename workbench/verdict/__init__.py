@@ -5,6 +5,6 @@ by the anytime-valid sequence at 0.01: together they spend 0.05, however often s
 `judge` and `compare` need numpy and are imported by those who judge.
 """
 
-from workbench.verdict.records import WORDS, Change, Outcome, PairVerdict, Verdict
+from workbench.verdict.records import WORDS, Change, Comparison, Outcome, PairVerdict, Verdict
 
-__all__ = ["WORDS", "Change", "Outcome", "PairVerdict", "Verdict"]
+__all__ = ["WORDS", "Change", "Comparison", "Outcome", "PairVerdict", "Verdict"]

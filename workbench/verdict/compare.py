@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from workbench.errors import VerdictError
+from workbench.errors import VerdictError, choices
 from workbench.verdict.arms import Arm, arm_name, pair_arms
-from workbench.verdict.judge import judge_pair
-from workbench.verdict.records import PairVerdict, Verdict
+from workbench.verdict.judge import FIXED_ALPHA, LIVE_ALPHA, judge_pair
+from workbench.verdict.records import Comparison, PairVerdict, Verdict
 
 if TYPE_CHECKING:
     from workbench.report import Report
@@ -39,12 +40,7 @@ def compare(report: Report, candidate: Any, baseline: Any, metric: str | None = 
 
 def judge_all(report: Report, pairs: list[tuple[str, Arm, Arm]], question: Question) -> tuple[PairVerdict, ...]:
     """A verdict for each pair of arms."""
-    return tuple(
-        judge_pair(
-            (arm_name(one, held), arm_name(other, held), held), report.tally_of(one), report.tally_of(other), question
-        )
-        for held, one, other in pairs
-    )
+    return tuple(_judged(report, pair, question) for pair in pairs)
 
 
 def _about(report: Report, question: Question, names: tuple[str, str]) -> dict[str, Any]:
@@ -56,3 +52,47 @@ def _about(report: Report, question: Question, names: tuple[str, str]) -> dict[s
         "looks": looks,
         "variants": variants,
     }
+
+
+def compare_all(report: Report, baseline: Any, metric: str | None = None, margin: float = 0.0) -> Comparison:
+    """Every other prompt version of a report against `baseline`, corrected over them on each model."""
+    name = str(getattr(baseline, "ref", baseline))
+    others = dict.fromkeys(f"{arm['prompt']}@{arm['version']}" for arm in report.plan["arms"])
+    candidates = [one for one in others if one != name]
+    if name not in others or not candidates:
+        raise VerdictError(f"compare_all needs {name!r} and another version in the run: {choices(name, others)}")
+    question = report.question(metric, margin)
+    found: dict[str, list[PairVerdict]] = {one: [] for one in candidates}
+    pairs = {one: pair_arms(report.plan["arms"], one, name) for one in candidates}
+    for held in dict.fromkeys(held for one in candidates for held, *_ in pairs[one]):
+        here = {one: pair for one in candidates for pair in pairs[one] if pair[0] == held}
+        for one, verdict in _holm(report, here, question).items():
+            found[one].append(verdict)
+    about = _about(report, question, ("all", name))
+    notes = (f"corrected over {len(candidates)} candidates on each model (Holm)",)
+    verdicts = [
+        Verdict(one, name, question.metric, margin, tuple(found[one]), notes=notes, **about) for one in candidates
+    ]
+    return Comparison(tuple(sorted(verdicts, key=lambda v: -min(part.low for part in v.parts))))
+
+
+def _holm(report: Report, pairs: dict[str, tuple[str, Arm, Arm]], question: Question) -> dict[str, PairVerdict]:
+    """Holm's step-down: the clearest pair at alpha / k, the next at alpha / (k - 1), until one is not clear; that one
+    and all after it keep its level, so that test and interval agree (Holm 1979). A run that is not finished has no
+    p-values: each of its sequences gets alpha / k."""
+    total = FIXED_ALPHA if question.finished else LIVE_ALPHA
+    judged = {one: _judged(report, pair, replace(question, alpha=total)) for one, pair in pairs.items()}
+    order = sorted(judged, key=lambda one: 1.0 if judged[one].p_value is None else float(judged[one].p_value or 0.0))
+    final: dict[str, PairVerdict] = {}
+    left, stepping = len(order), question.finished
+    for one in order:
+        final[one] = _judged(report, pairs[one], replace(question, alpha=total / left))
+        stepping = stepping and final[one].low * final[one].high > 0
+        left = max(left - stepping, 1)
+    return final
+
+
+def _judged(report: Report, pair: tuple[str, Arm, Arm], question: Question) -> PairVerdict:
+    held, one, other = pair
+    names = (arm_name(one, held), arm_name(other, held), held)
+    return judge_pair(names, report.tally_of(one), report.tally_of(other), question)

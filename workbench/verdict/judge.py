@@ -28,7 +28,8 @@ HOPELESS = 20.0
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """How pairs of one report are judged. `sign` is −1 where lower is better; `alpha` None: by the basis."""
+    """How pairs of one report are judged. `sign` is −1 where lower is better; `planned`: all case ids of a run that is
+    not finished, in the plan's order; `alpha` None: by the basis."""
 
     metric: str
     margin: float
@@ -37,6 +38,7 @@ class Question:
     repeats: int
     seed: int
     finished: bool
+    planned: tuple[str, ...] = ()
     alpha: float | None = None
 
 
@@ -105,7 +107,7 @@ def _pairs(candidate: Tally, baseline: Tally, question: Question) -> Pairs:
     a, b = candidate.by_case(question.metric), baseline.by_case(question.metric)
     shared = sorted(a.keys() & b.keys(), key=lambda case_id: place(case_id, question.seed))
     if not question.finished:
-        shared = _final_prefix(shared, a, b, question.repeats)
+        shared = _final_prefix(question.planned, a, b, question.repeats)
     left, right = [a[case] for case in shared], [b[case] for case in shared]
     whole = [i for i, (x, y) in enumerate(zip(left, right, strict=True)) if not (_lacks(x) or _lacks(y))]
     binary = question.metric not in candidate.graded | baseline.graded and question.repeats == 1
@@ -126,7 +128,7 @@ def _final_prefix(
     """Cases up to the first that is not final in both arms: who answers slowly must not change who is counted."""
     final = []
     for case in order:
-        if len(a[case]) < repeats or len(b[case]) < repeats:
+        if len(a.get(case, ())) < repeats or len(b.get(case, ())) < repeats:
             break
         final.append(case)
     return final

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 FEWEST = 20
 """Pairs below which nothing is said."""
@@ -64,6 +67,28 @@ class PairVerdict:
         else:
             text = f"{self.candidate} is {WORDS[self.outcome]} than {self.baseline}{on} ({counts})."
         return f"{text} {self.reason}".strip()
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Several candidates against one baseline, corrected over them. Iterate for Verdicts, the clearest first."""
+
+    verdicts: tuple[Verdict, ...]
+
+    def __iter__(self) -> Iterator[Verdict]:
+        return iter(self.verdicts)
+
+    def __len__(self) -> int:
+        return len(self.verdicts)
+
+    def __str__(self) -> str:
+        return "\n".join(str(verdict) for verdict in self)
+
+    def __repr__(self) -> str:
+        return f"Comparison({', '.join(f'{v.candidate} {WORDS[v.outcome]}' for v in self)})"
+
+    def _repr_html_(self) -> str:
+        return "".join(verdict._repr_html_() for verdict in self)
 
 
 @dataclass(frozen=True)
