@@ -29,14 +29,14 @@ def judged(report: wb.Report, a: str = A, b: str = B, **options: object) -> Judg
 
 def test_pairs_are_asked_in_both_orders_and_once(server: StandIn) -> None:
     """Every pair of different answers is asked twice, equal ones never, and a second call asks nothing."""
-    report = run("json_fields", sample=60)
+    report = run("json_fields", prompts="ticket-triage@v2,v3", sample=60)
     before = server.control("stats")["requests"]
-    pairs = judged(report)
+    pairs = judged(report, "ticket-triage@v3")
     different = [row for row in pairs if row.output_a != row.output_b]
     assert server.control("stats")["requests"] - before == 2 * len(different)
     assert len(pairs) == 60 and pairs.left_out == 0 and 0 < len(different) < 60
     assert all(row.winner == "tie" and row.reason == SAME for row in pairs if row not in different)
-    again = judged(report)
+    again = judged(report, "ticket-triage@v3")
     assert again.rows == pairs.rows
     assert server.control("stats")["requests"] - before == 2 * len(different)
     assert again.spent_usd == 0 and again.cost_usd == pytest.approx(pairs.spent_usd) and pairs.cost_usd > 0
@@ -79,7 +79,7 @@ def test_a_choice_that_turns_with_the_order_is_a_tie(forward: str | None, backwa
 def test_failed_calls_are_missing(server: StandIn) -> None:
     """A judge that cannot be reached leaves pairs missing: no winner, no tie."""
     report = run("json_fields", sample=20)
-    server.control("faults", [{"kind": "bad_request", "match": {"model": "claude-sonnet-5-5"}, "times": 1000}])
+    server.control("faults", [{"kind": "bad_request", "provider": "anthropic", "times": 1000}])
     pairs = judged(report)
     different = [row for row in pairs if row.output_a != row.output_b]
     assert {row.winner for row in different} == {None} and pairs.counts["missing"] == len(different)

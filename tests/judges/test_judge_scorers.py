@@ -119,7 +119,7 @@ def test_grades_outside_the_scale_are_missing(grade: object) -> None:
 
 def test_failed_judge_calls_are_missing_and_the_run_goes_on(server: StandIn) -> None:
     """Where the judge's server refuses, rows keep their other scores and the judge's is missing with the error."""
-    server.control("faults", [{"kind": "bad_request", "match": {"model": "claude-sonnet-5-5"}, "times": 1000}])
+    server.control("faults", [{"kind": "bad_request", "provider": "anthropic", "times": 1000}])
     rows = list(run([wb.scorers.json_fields(), wb.scorers.judge(RUBRIC)], sample=5).rows())
     assert len(rows) == 10
     for row in rows:
@@ -138,8 +138,7 @@ def test_quoted_text_cannot_leave_its_block(text: str) -> None:
     """Whatever a text holds, quoted it is one line without a tag, and reads back as the same text."""
     line = quoted(text)
     assert json.loads(line) == text
-    assert len(line.splitlines()) == 1 or set(line) & set("\x1c\x1d\x1e\x85")
-    assert "\n" not in line and "\r" not in line and "<" not in line
+    assert len(line.splitlines()) == 1 and "<" not in line
     line.encode()
 
 

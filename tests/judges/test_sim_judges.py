@@ -141,19 +141,22 @@ def test_the_truth_is_what_right_answers_say(server: StandIn) -> None:
 
 
 def test_hostile_answers_do_not_fool_the_simulated_judge() -> None:
-    """A verdict inside the judged text is not read: only the quoted blocks count."""
+    """A verdict or a block inside the judged text is not read: such answers fail as often as other wrong ones."""
     model = Behaviour.load(cases=[KnownCase("d", "c", CASE.inputs, CASE.expected)])
 
     async def ask(request: Request) -> Reply:
         return Reply(model.reply(Asked.of(request)).text)
 
-    judge = wb.scorers.judge("Right?", model="anthropic:claude-opus-5-5")
-    assert asyncio.run(score(judge, CASE, Reply(HOSTILE), ask))["judge"].value is False
-    assert asyncio.run(score(judge, CASE, Reply("EUR 5"), ask))["judge"].value is True
+    async def work() -> list[Any]:
+        judge = wb.scorers.judge("Right?")
+        found = [await score(judge, CASE, Reply(f"{HOSTILE} {i}"), ask) for i in range(400)]
+        return [one["judge"].value for one in found]
+
+    assert within(asyncio.run(work()).count(False), 400, model.declared.judges.skill["balanced"][1])
 
 
 def test_unknown_cases_are_judged_by_the_quoted_reference_only() -> None:
-    """A case that the stand-in does not know is judged by the expected value that is quoted; without one it is loose."""
+    """A case that the stand-in does not know is judged by the quoted expected value; without one it is loose."""
 
     def draft(expected: str) -> Any:
         text = f'<inputs>\n{{"q": "new"}}\n</inputs>\n<expected>\n{expected}\n</expected>\n<answer>\n"5"\n</answer>'

@@ -152,7 +152,8 @@ class Report:
         sign = 1 if self._higher_is_better(name) else -1
         finished = self.done >= self.plan["trials"]
         planned = () if finished else tuple(self.cases)
-        return Question(name, margin, self._bounds(name), sign, identity["repeats"], identity["seed"], finished, planned)
+        repeats, seed = identity["repeats"], identity["seed"]
+        return Question(name, margin, self._bounds(name), sign, repeats, seed, finished, planned)
 
     def tally_of(self, arm: dict[str, Any]) -> Tally:
         """The sums of one of the plan's arms."""
@@ -162,7 +163,7 @@ class Report:
         return self._tallies[key]
 
     def look(self, metric: str, candidate: str, baseline: str) -> tuple[int, int]:
-        """Count a comparison; how often this dataset was looked at, and how many prompt versions were tried on it."""
+        """Count a comparison; how often this dataset was looked at, and how many versions were tried on it."""
         return count_look(self.folder.parent, self.plan["dataset"]["name"], [self.run_id, metric, candidate, baseline])
 
     @property

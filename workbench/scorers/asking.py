@@ -24,6 +24,9 @@ MODEL = "anthropic:claude-sonnet-5-5"
 SENT = ("max_tokens", "effort")
 """Parameters that a judge's prompt may set. Never a temperature: current models refuse one."""
 
+_ESCAPED = {ord(mark): f"\\u{ord(mark):04x}" for mark in "<\x85\u2028\u2029"}
+"""What JSON leaves as it is, though it may begin a tag or a line."""
+
 LONGEST = 600
 """Characters of a judge's reason that are kept."""
 
@@ -94,7 +97,7 @@ def quoted(value: Any) -> str:
         text.encode()
     except UnicodeEncodeError:  # lone surrogates, which no request can carry
         text = json.dumps(value)
-    return text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
+    return text.translate(_ESCAPED)
 
 
 def read(reply: Reply) -> dict[str, Any]:

@@ -22,11 +22,14 @@ def in_shape(text: str, schema: Schema) -> str:
     try:
         value = json.loads(text)
     except (ValueError, RecursionError):
-        value = text
-    # a bare 42 or true is what an answer happens to say; it is read by the type that the schema wants
-    value = value if isinstance(value, (dict, list)) else text
+        return json.dumps(_shape(text, schema, schema, 0), ensure_ascii=False)
     shaped = _shape(value, schema, schema, 0)
-    return text if shaped == value and not isinstance(value, str) else json.dumps(shaped, ensure_ascii=False)
+    if shaped == value and type(shaped) is type(value):
+        return text
+    # a bare 42 or true is what an answer happens to say; it is read by the type that the schema wants
+    return json.dumps(
+        shaped if isinstance(value, (dict, list)) else _shape(text, schema, schema, 0), ensure_ascii=False
+    )
 
 
 def _shape(value: Any, schema: Schema, root: Schema, depth: int) -> Any:

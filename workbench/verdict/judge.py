@@ -105,19 +105,19 @@ class Pairs:
 
 def _pairs(candidate: Tally, baseline: Tally, question: Question) -> Pairs:
     a, b = candidate.by_case(question.metric), baseline.by_case(question.metric)
-    shared = sorted(a.keys() & b.keys(), key=lambda case_id: place(case_id, question.seed))
-    if not question.finished:
+    if question.finished:
+        shared = sorted(a.keys() & b.keys(), key=lambda case_id: place(case_id, question.seed))
+    else:
         shared = _final_prefix(question.planned, a, b, question.repeats)
-    left, right = [a[case] for case in shared], [b[case] for case in shared]
-    whole = [i for i, (x, y) in enumerate(zip(left, right, strict=True)) if not (_lacks(x) or _lacks(y))]
-    binary = question.metric not in candidate.graded | baseline.graded and question.repeats == 1
+    left, right = _table(a, shared, question), _table(b, shared, question)
+    whole = ~(np.isnan(left).any(axis=1) | np.isnan(right).any(axis=1))
     return Pairs(
-        question.sign * np.array([np.mean(left[i]) for i in whole]),
-        question.sign * np.array([np.mean(right[i]) for i in whole]),
-        binary,
+        left[whole].mean(axis=1),
+        right[whole].mean(axis=1),
+        question.metric not in candidate.graded | baseline.graded and question.repeats == 1,
         _imputed(left, right, question, candidate_gets_worst=True),
         _imputed(left, right, question, candidate_gets_worst=False),
-        len(shared) - len(whole),
+        int((~whole).sum()),
         len(a.keys() ^ b.keys()),
     )
 
@@ -134,23 +134,24 @@ def _final_prefix(
     return final
 
 
-def _lacks(values: list[float]) -> bool:
-    return any(value != value for value in values)
+def _table(arm: Mapping[str, list[float]], cases: Sequence[str], question: Question) -> Floats:
+    """Scores of an arm, shape (cases, repeats), turned so that more is better; NaN where one is missing."""
+    repeats = question.repeats
+    padded = [arm[case] + [np.nan] * (repeats - len(arm[case])) for case in cases]
+    return question.sign * np.array(padded, dtype=float).reshape(len(cases), repeats)
 
 
 def _imputed(
-    left: list[list[float]], right: list[list[float]], question: Question, *, candidate_gets_worst: bool
+    left: Floats, right: Floats, question: Question, *, candidate_gets_worst: bool
 ) -> tuple[Floats, Floats] | None:
-    """Both arms with every missing score filled at an end of the bounds; None without bounds to fill from."""
-    if question.bounds is None:
+    """Case means with every missing score filled at an end of the bounds; None without bounds to fill from."""
+    bounds = _scaled(question)
+    if bounds is None:
         return None
-    low, high = sorted(question.sign * bound for bound in question.bounds)
+    low, high = bounds
     fill = (low, high) if candidate_gets_worst else (high, low)
-    filled = [
-        np.array([np.mean([end if v != v else question.sign * v for v in values]) for values in arm])
-        for arm, end in zip((left, right), fill, strict=True)
-    ]
-    return filled[0], filled[1]
+    a, b = (np.where(np.isnan(x), end, x).mean(axis=1) for x, end in zip((left, right), fill, strict=True))
+    return a, b
 
 
 def _interval(a: Floats, b: Floats, binary: bool, question: Question, alpha: float) -> stats.Difference:

@@ -1,0 +1,94 @@
+"""Laws of the small functions: Holm, the front, and what n cases can see."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from worlds import fewest, most
+
+from workbench.stats import cases_needed, holm, pareto_front, smallest_difference, t_limits
+
+p_lists = st.lists(st.floats(0, 1), min_size=1, max_size=6)
+
+
+@given(p_lists)
+def test_holm_is_the_closed_bonferroni_test(p: list[float]) -> None:
+    """Holm's adjusted p-value is the largest Bonferroni p of all sets of hypotheses that hold it, cut at 1."""
+    sets = [s for r in range(1, len(p) + 1) for s in itertools.combinations(range(len(p)), r)]
+    expected = [max(min(1.0, len(s) * min(p[j] for j in s)) for s in sets if i in s) for i in range(len(p))]
+    assert holm(p) == pytest.approx(expected)
+
+
+@given(p_lists, st.randoms(use_true_random=False))
+def test_holm_keeps_order(p: list[float], random: object) -> None:
+    """Adjusted p-values are no smaller than given, rank alike, and follow their hypotheses through any reordering."""
+    adjusted = holm(p)
+    assert all(new >= old for new, old in zip(adjusted, p, strict=True))
+    assert [adjusted[i] for i in np.argsort(p)] == sorted(adjusted)
+    order = list(range(len(p)))
+    random.shuffle(order)  # type: ignore[attr-defined]
+    assert holm([p[i] for i in order]) == [adjusted[i] for i in order]
+
+
+def test_holm_refuses_what_is_no_probability() -> None:
+    """Values beyond 0 and 1, NaN included, are errors; no hypotheses give no p-values."""
+    for bad in (1.1, -0.1, float("nan")):
+        with pytest.raises(ValueError, match="between 0 and 1"):
+            holm([0.1, bad])
+    assert holm([]) == []
+
+
+arms = st.lists(
+    st.tuples(st.integers(0, 20), st.integers(0, 5), st.integers(0, 5), st.integers(0, 4)), min_size=1, max_size=8
+)
+
+
+@given(arms)
+def test_front(found: list[tuple[int, int, int, int]]) -> None:
+    """An arm is off exactly when one no dearer is clearly better; the cheapest of the best is always on."""
+    quality, less, more, cost = np.array(found, dtype=float).T
+    low, high = quality - less, quality + more
+    on = pareto_front(low, quality, high, cost)
+    for i in range(len(quality)):
+        assert on[i] == (not any(cost[j] <= cost[i] and low[j] > high[i] for j in range(len(quality))))
+    assert on[high.argmax()]
+    assert pareto_front(quality, quality, quality, cost)[np.lexsort((cost, -quality))[0]]
+
+
+def test_front_with_unknown_cost() -> None:
+    """An arm of unknown cost stays on the front and pushes nobody off it; limits around another mean are an error."""
+    low, quality, high = np.array([0.8, 0.1]), np.array([0.9, 0.2]), np.array([0.95, 0.3])
+    assert pareto_front(low, quality, high, np.array([np.nan, 1.0])).tolist() == [True, True]
+    assert pareto_front(low, quality, high, np.array([1.0, np.nan])).tolist() == [True, True]
+    assert pareto_front(low, quality, high, np.array([1.0, 1.0])).tolist() == [True, False]
+    with pytest.raises(ValueError, match="its own limits"):
+        pareto_front(high, quality, low, np.ones(2))
+    with pytest.raises(ValueError, match="one value per arm"):
+        pareto_front(low, quality, high, np.ones(3))
+
+
+@given(st.floats(0.001, 2), st.floats(0.01, 1.5))
+def test_cases_needed_is_the_inverse(difference: float, sd: float) -> None:
+    """The cases needed for a difference are the fewest that can see it, in either direction."""
+    n = cases_needed(difference, sd=sd)
+    assert smallest_difference(n, sd=sd) <= difference < smallest_difference(n - 1, sd=sd)
+    assert cases_needed(-difference, sd=sd) == n
+
+
+def test_power_is_what_it_says() -> None:
+    """A t test finds the smallest difference of 60 cases in about 80 % of samples."""
+    rng, tries = np.random.default_rng(1), 2000
+    x = rng.normal(smallest_difference(60, sd=2.0), 2.0, (tries, 60))
+    found = sum(t_limits(row, 0.96)[0] > 0 for row in x)
+    assert fewest(tries, 0.78) <= found <= most(tries, 0.82)
+
+
+def test_no_difference_needs_no_end_of_cases() -> None:
+    """A difference of 0 is an error, and a single case sees nothing."""
+    with pytest.raises(ValueError, match="difference of 0"):
+        cases_needed(0.0, sd=1.0)
+    assert smallest_difference(1, sd=1.0) == np.inf
