@@ -6,7 +6,7 @@ BIN := .venv/bin
 INSTALL := $(BIN)/uv pip install --quiet --python $(BIN)/python --compile-bytecode --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test setup lab lint bench wheel-check notebooks clean
+.PHONY: help demo test setup lab lint bench verify-statistics wheel-check notebooks clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -33,6 +33,9 @@ bench: .venv/all ## speed and memory, as one table
 
 notebooks: .venv/all ## run the notebooks and store their outputs
 	$(BIN)/python notebooks/record.py
+
+verify-statistics: .venv/all ## simulate what the verdicts promise, as tables
+	$(BIN)/python tests/verify_statistics.py
 
 wheel-check: .venv/all ## build the wheel, install it in an empty environment, run the demo in an empty folder
 	$(BIN)/python tests/wheel_check.py

@@ -140,6 +140,31 @@ async def memory(job: Result) -> Result:
     return peaks | counts | {"wall_s": time.perf_counter() - started}
 
 
+async def verdict(job: Result) -> Result:
+    """A verdict over rows on disk, reading and judging apart; and a sequence fed case by case. Imports not counted."""
+    import numpy as np
+    import scipy.special  # noqa: F401
+    import workbench as wb
+    from workbench.stats import ConfidenceSequence
+
+    report = wb.load_report(job["folder"])
+    started = time.perf_counter()
+    assert report.done
+    read = time.perf_counter()
+    assert report.compare("p@v2", "p@v1").outcome == "better"
+    judged = time.perf_counter()
+    changes = np.random.default_rng(1).choice([-1.0, 0.0, 1.0], 5000)
+    sequence = ConfidenceSequence((-1.0, 1.0))
+    begun = time.perf_counter()
+    for change in changes:
+        sequence.update(float(change))
+    return {
+        "read_s": read - started,
+        "judge_s": judged - read,
+        "update_us": (time.perf_counter() - begun) / len(changes) * 1e6,
+    }
+
+
 async def touch(job: Result) -> Result:
     """Import the package; with `all`, every public name too."""
     import workbench as wb

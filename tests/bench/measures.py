@@ -16,6 +16,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import deciding
 import material
 
 if TYPE_CHECKING:
@@ -227,6 +228,22 @@ def imports(bench: Bench) -> Iterator[Line]:
                f"asyncio and json included; forbidden imports: {', '.join(seen) or 'none'}")  # fmt: skip
 
 
+def deciding_lines(bench: Bench) -> Iterator[Line]:
+    """A verdict over many rows, and the live sequence."""
+    cases = 10_000 if bench.quick else 100_000
+    home = bench.home()
+    folder = home / ".workbench" / "runs" / "bench-1"
+    deciding.write(folder, cases)
+    result = task("verdict", home, folder=str(folder)).result
+    yield Line(
+        f"verdict over {cases:,} rows × 2 arms, read before",
+        f"{result['judge_s']:.2f} s",
+        "≤ 2 s" if not bench.quick else "",
+        f"reading the rows {result['read_s']:.2f} s",
+    )
+    yield Line("live sequence, one case more", f"{result['update_us']:.0f} µs", "≤ 50 µs", "5,000 cases one by one")
+
+
 def _answered(ended: Ended, trials: int) -> Ended:
     """What was measured, if it did the work. Raises RuntimeError otherwise: a fast failure is no speed."""
     found = ended.result
@@ -293,3 +310,4 @@ def all_lines(quick: bool) -> Iterator[Line]:
         yield from memory(bench, home)
         yield from replay(bench, home)
         yield from on_row(bench, home)
+        yield from deciding_lines(bench)

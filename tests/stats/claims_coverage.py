@@ -31,7 +31,7 @@ def coverage_single(scale: float) -> Table:
     """One arm's interval at 95 %: exact for single tries, drawn for 5 dependent repeats and graded scores."""
     table = Table(
         "Coverage of one arm's interval (95 %)",
-        ["score", "n", "mean", "coverage", "target", "width / Wilson's", "target ", "Wilson", "Wald or t"],
+        ["score", "n", "mean", "coverage", "target", "width / Wilson's (0/1) or t's", "target ", "Wilson", "Wald or t"],
     )
     rng = np.random.default_rng(11)
     for n in SIZES:

@@ -67,7 +67,7 @@ def power(scale: float) -> Table:
     sd = (WON + LOST - (WON - LOST) ** 2) ** 0.5
     said = cases_needed(0.1, sd=sd)
     close = abs(said / exact_need(FINAL) - 1) <= 0.15
-    table.add(close, "what the plan says (`cases_needed`)", said, f"{said / needed:.2f}", "within 15 % of the finished run's",
+    table.add(close, "what the plan says (`cases_needed`)", said, f"{said / needed:.2f}", "within 15 % of 0.04's",
               f"sees {100 * smallest_difference(150, sd=sd):.1f} points at 80 %")  # fmt: skip
     return table
 

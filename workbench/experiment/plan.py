@@ -164,6 +164,8 @@ def notes(design: Design, session: Session) -> Iterator[str]:
     yield from design.notes
     if extra := unused([arm.prompt for arm in design.arms], design.cases[0].inputs):
         yield f"no prompt uses the input {', '.join(extra)}"
+    if asking := [scorer.name for scorer in design.scorers if scorer.asks_models]:
+        yield f"{', '.join(asking)} asks models itself: that is not in the estimate, but it counts against a budget"
     for model in {arm.model.ref: arm.model for arm in design.arms}.values():
         if not model.known and not model.stand_in:
             yield f"{model.ref} is not in the catalog: its parameters are not checked"

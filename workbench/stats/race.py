@@ -24,7 +24,7 @@ class Race:
     """Arms on blocks of the same cases; an arm clearly beaten by a living one gets no more of them.
 
     Against "arm i is the best, or as good as the best" gamblers stake, on the per-case differences of living arms, that
-    a rival is ahead of i: one on whoever led before the cases at hand, and one on each rival j. Their capital, in the
+    a rival is ahead of i: one on whoever led before the cases at hand, one on each rival j. Their capital, in the
     bets of `ConfidenceSequence`, is a fair or losing game if no rival is better than i, so its weighted sum e_i is too.
     Arm i is out as soon as every set of arms that holds i has a mean e of 1/alpha or more.
 
@@ -95,8 +95,8 @@ class Race:
         alive = np.array(self.alive)
         pairs = np.ix_(alive, alive)
         ahead = block[:, None, :] - block[:, :, None]  # [case, i, j]: how far j is ahead of i
-        leader = int(self._sums[alive].argmax())
-        follow, self._follow[alive] = _play(self._follow[alive], ahead[:, :, leader])
+        leaders = self._sums[alive] >= self._sums[alive].max() - 1e-9
+        follow, self._follow[alive] = _play(self._follow[alive], ahead[:, :, leaders].mean(axis=2))
         before = self._rivals.sum(axis=(1, 2))[alive] - self._rivals[pairs].sum(axis=(1, 2))  # of rivals that are out
         rivals, self._rivals[pairs] = _play(self._rivals[pairs], ahead)
         others = len(self._sums) - 1
