@@ -144,6 +144,7 @@ async def verdict(job: Result) -> Result:
     """A verdict over rows on disk, reading and judging apart; and a sequence fed case by case. Imports not counted."""
     import numpy as np
     import scipy.special  # noqa: F401
+
     import workbench as wb
     from workbench.stats import ConfidenceSequence
 
@@ -175,8 +176,13 @@ async def touch(job: Result) -> Result:
 
 
 TASKS: dict[str, Callable[[Result], Any]] = {
-    "cold": cold, "bare": bare, "replay": replay, "memory": memory, "touch": touch,
-}  # fmt: skip
+    "cold": cold,
+    "bare": bare,
+    "replay": replay,
+    "memory": memory,
+    "touch": touch,
+    "verdict": verdict,
+}
 
 
 if __name__ == "__main__":

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import random
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from workbench.records import Row
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 ARMS = [
     {"prompt": "p", "version": version, "prompt_sha": version * 8, "provider": "openai", "model": "m", "tier": None}
