@@ -15,7 +15,7 @@ import workbench
 PACKAGE = Path(workbench.__file__).parent
 FLOORS = [
     {"records", "errors", "settings"},
-    {"providers", "scorers", "prompts", "datasets", "catalog", "cache", "stats", "tools", "langfuse"},
+    {"providers", "scorers", "prompts", "datasets", "catalog", "cache", "stats", "tables", "tools", "langfuse"},
     {"batch", "client", "traffic", "ledger"},
     {"experiment", "report", "verdict", "labels"},
     {"optimize", "promote"},
@@ -134,6 +134,10 @@ def test_public_names() -> None:
         "Row",
         "Score",
         "WorkbenchError",
+        "calibrate",
+        "judge_pairs",
+        "label",
+        "label_queue",
         "live",
         "load_dataset",
         "load_models",

@@ -22,9 +22,11 @@ if TYPE_CHECKING:
     from workbench.datasets import Dataset, load_dataset
     from workbench.errors import WorkbenchError
     from workbench.experiment import Experiment
+    from workbench.labels import calibrate, label, label_queue
     from workbench.prompts import Prompt, load_prompt, load_prompts
     from workbench.records import Case, Reply, Row, Score
     from workbench.report import Report, load_report, runs
+    from workbench.report.pairs import judge_pairs
     from workbench.scorers import scorer
 
 __all__ = [
@@ -37,6 +39,10 @@ __all__ = [
     "Row",
     "Score",
     "WorkbenchError",
+    "calibrate",
+    "judge_pairs",
+    "label",
+    "label_queue",
     "live",
     "load_dataset",
     "load_models",
@@ -59,6 +65,10 @@ _HOMES = {
     "Row": "records",
     "Score": "records",
     "WorkbenchError": "errors",
+    "calibrate": "labels",
+    "judge_pairs": "report.pairs",
+    "label": "labels",
+    "label_queue": "labels",
     "live": "connect",
     "load_dataset": "datasets",
     "load_models": "catalog",

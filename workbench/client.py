@@ -66,7 +66,6 @@ class Session:
         cure = self.missing.get(provider, f"nobody answers for it here: {choices(provider, self.origins)}")
         raise SettingsError(f"provider {provider!r}: {cure}")
 
-
     def model(self, provider: str, model_id: str) -> Model:
         """A model as this session's origin serves it. Raises SettingsError and CatalogError."""
         return self.serve(catalog.find_model(provider, model_id))

@@ -1,30 +1,30 @@
 """What can go wrong, drawn once.
 
-    WorkbenchError                    exit code
-    ├── UsageError                    2    the input is wrong; the message names the choices that exist
-    │   ├── PromptError                    prompt files, versions, variables
-    │   ├── DatasetError                   dataset files and cases
-    │   ├── CatalogError                   models, tiers, prices, parameters a model refuses
-    │   ├── ScorerError                    unknown or wrongly declared scorers
-    │   ├── SettingsError                  settings and keys
-    │   ├── PlanError                      an experiment that cannot be run as written
-    │   ├── ReportError                    runs and reports that do not exist or cannot be read
-    │   ├── VerdictError                   a comparison or confirmation that cannot be made as asked
-    │   └── LabelError                     labels that cannot be read or do not fit their dataset or judge
-    ├── BudgetReached                 3    the next call might have passed the cap
-    ├── StorageError                  1    disk full, read-only, locked; what was written stays
-    ├── NotRecorded                   1    a miss in replay mode; nothing was sent
-    └── CallError                     1    one call to a model failed (becomes `Row.error`)
-        ├── KeyRefused                     401, 403: the key is wrong or may not do this
-        ├── RequestRefused                 400, 404, 413, 422: the same request would fail again
-        ├── RateLimited                    429 that passes
-        ├── QuotaReached                   402, or a 429 that will not pass: no credit, spend limit
-        ├── Overloaded                     503, 529
-        ├── ServerFailed                   other 5xx, 408, 409
-        ├── TimedOut                       no answer in time; it may have been charged
-        ├── ConnectionLost                 dropped before or during the answer; it may have been charged
-        ├── ConnectionRefused              nobody listens there; certainly not charged
-        └── MalformedReply                 an answer arrived that cannot be read; it was charged
+WorkbenchError                    exit code
+├── UsageError                    2    the input is wrong; the message names the choices that exist
+│   ├── PromptError                    prompt files, versions, variables
+│   ├── DatasetError                   dataset files and cases
+│   ├── CatalogError                   models, tiers, prices, parameters a model refuses
+│   ├── ScorerError                    unknown or wrongly declared scorers
+│   ├── SettingsError                  settings and keys
+│   ├── PlanError                      an experiment that cannot be run as written
+│   ├── ReportError                    runs and reports that do not exist or cannot be read
+│   ├── VerdictError                   a comparison or confirmation that cannot be made as asked
+│   └── LabelError                     labels that cannot be read or do not fit their dataset or judge
+├── BudgetReached                 3    the next call might have passed the cap
+├── StorageError                  1    disk full, read-only, locked; what was written stays
+├── NotRecorded                   1    a miss in replay mode; nothing was sent
+└── CallError                     1    one call to a model failed (becomes `Row.error`)
+    ├── KeyRefused                     401, 403: the key is wrong or may not do this
+    ├── RequestRefused                 400, 404, 413, 422: the same request would fail again
+    ├── RateLimited                    429 that passes
+    ├── QuotaReached                   402, or a 429 that will not pass: no credit, spend limit
+    ├── Overloaded                     503, 529
+    ├── ServerFailed                   other 5xx, 408, 409
+    ├── TimedOut                       no answer in time; it may have been charged
+    ├── ConnectionLost                 dropped before or during the answer; it may have been charged
+    ├── ConnectionRefused              nobody listens there; certainly not charged
+    └── MalformedReply                 an answer arrived that cannot be read; it was charged
 """
 
 from __future__ import annotations

@@ -222,9 +222,7 @@ def to_yaml(prompt: Prompt) -> str:
 
 def word_diff(old: str, new: str) -> str:
     """`old` turned into `new`, by words: `[-removed-]` and `{+added+}`, white space kept."""
-    return "".join(
-        {"=": text, "-": f"[-{text}-]", "+": f"{{+{text}+}}"}[sign] for sign, text in diff_words(old, new)
-    )
+    return "".join({"=": text, "-": f"[-{text}-]", "+": f"{{+{text}+}}"}[sign] for sign, text in diff_words(old, new))
 
 
 def diff_words(old: str, new: str) -> list[tuple[str, str]]:

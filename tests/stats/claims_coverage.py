@@ -75,7 +75,9 @@ def _single_drawn(table: Table, score: str, values: Floats, p: float, *, binary:
     hits = sum(one.low <= p <= one.high for one in found)
     half = stdtrit(n - 1, 0.975) * values.std(axis=1, ddof=1) / n**0.5
     naive = float((np.abs(values.mean(axis=1) - p) <= half).mean())
-    table.add(hits >= fewest(tries, 0.94), score, n, p, percent(hits / tries), "≥ 94 %", "", "", "", percent(naive))
+    wider = sum(one.high - one.low for one in found) / float(2 * half.sum())
+    table.add(hits >= fewest(tries, 0.94), score, n, p, percent(hits / tries), "≥ 94 %", f"{wider:.2f}",
+              "", "", percent(naive))  # fmt: skip
 
 
 # Coverage, paired

@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from workbench.cli import experiments, reports, stores, verdicts
+from workbench.cli import experiments, labels, reports, stores, verdicts
 from workbench.errors import WorkbenchError
 
 app = typer.Typer(
@@ -23,6 +23,8 @@ app.command()(experiments.run)
 app.command()(verdicts.compare)
 app.command()(verdicts.confirm)
 app.command()(verdicts.race)
+app.command()(labels.label)
+app.command()(labels.calibrate)
 app.command()(reports.runs)
 app.command()(reports.report)
 app.add_typer(reports.prompts, name="prompts")

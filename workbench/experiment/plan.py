@@ -141,7 +141,7 @@ class Plan:
         return f"Plan({self.trials} trials, {self.hits} hits, about ${self.estimate_usd:.4f})"
 
     def _repr_html_(self) -> str:
-        from workbench.report.html import plain_table
+        from workbench.tables import plain_table
 
         return plain_table(("plan", ""), list(self.facts().items()), "")
 
@@ -288,7 +288,13 @@ def settings_of(design: Design) -> Mapping[str, Any]:
         "trials": design.trials,
         "dataset": {"name": design.dataset, "cases": len(design.cases)},
         "scorers": [
-            {"name": s.name, "metrics": list(s.metrics), "bounds": s.bounds, "higher_is_better": s.higher_is_better}
+            {
+                "name": s.name,
+                "metrics": list(s.metrics),
+                "bounds": s.bounds,
+                "higher_is_better": s.higher_is_better,
+                "asks_models": s.asks_models,
+            }
             for s in design.scorers
         ],
         "arms": [arm_facts(arm) for arm in design.arms],

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from workbench.report.rows import RowLog
     from workbench.stats import Race
 
-BLOCK = 10
-"""Cases that all living arms answer before anybody is dropped."""
+FEWEST, SHARE = 10, 40
+"""A block, which all living arms answer before anybody is dropped, has 10 cases or a 40th of all."""
 
 
 @dataclass(frozen=True)
@@ -100,8 +100,9 @@ class Racing(Run):
         self._scores[trial.key()] = _number(row.scores.get(self._metric))
 
     def _blocks(self) -> Iterator[Sequence[Case]]:
-        for start in range(0, len(self._design.cases), BLOCK):
-            yield self._design.cases[start : start + BLOCK]
+        size = max(FEWEST, len(self._design.cases) // SHARE)
+        for start in range(0, len(self._design.cases), size):
+            yield self._design.cases[start : start + size]
 
     def _score_block(self, cases: Sequence[Case]) -> None:
         """Add the cases that every living arm has a score for; the others are counted and left out."""

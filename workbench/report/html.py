@@ -14,26 +14,12 @@ from typing import TYPE_CHECKING, Any
 
 from workbench.report.cases import Cases
 from workbench.report.text import HEADINGS, cells, scale, spent
-from workbench.verdict import WORDS
+from workbench.tables import CELL_STYLE, HEAD, PLAIN, SHOWN, plain_table, table
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from workbench.report.report import Report
     from workbench.report.summary import ArmSummary, Leaderboard
-    from workbench.verdict import Change, Verdict
 
-SHOWN = 200
-"""Rows that a table shows at most; a report of any size stays small."""
-CELL = 2000
-"""Characters that a cell shows at most."""
-
-_TABLE = "border-collapse:collapse;font-size:12px;text-align:left"
-_TH = "padding:3px 6px;border-bottom:2px solid rgba(128,128,128,.5);text-align:{};white-space:nowrap"
-_TD = "padding:3px 6px;border-bottom:1px solid rgba(128,128,128,.25);text-align:{};vertical-align:top"
-_TEXT = "white-space:pre-wrap;max-width:420px;max-height:180px;overflow:auto"
-_PLAIN = '<div class="mathjax_ignore tex2jax_ignore">{}</div>'
-"""Notebooks typeset whatever stands between two dollar signs; in ours that is money, or a model's output."""
 _BAR = 100
 _LEFT = 2
 
@@ -42,10 +28,10 @@ def leaderboard_html(board: Leaderboard) -> str:
     """The leaderboard: one row per arm with its interval drawn on a common scale."""
     low, high = scale(list(board))
     headings = [*HEADINGS[:3], "", *HEADINGS[3:]]
-    head = "".join(f'<th scope="col" style="{_TH.format(_side(i))}">{escape(h)}</th>' for i, h in enumerate(headings))
+    head = "".join(f'<th scope="col" style="{HEAD.format(_side(i))}">{escape(h)}</th>' for i, h in enumerate(headings))
     body = "".join(_leaderboard_row(row, low, high) for row in list(board)[:SHOWN])
     more = f"<p>and {len(board) - SHOWN} more arms</p>" if len(board) > SHOWN else ""
-    return _table(head, body, board.caption) + more
+    return table(head, body, board.caption) + more
 
 
 def _leaderboard_row(row: ArmSummary, low: float, high: float) -> str:
@@ -53,7 +39,9 @@ def _leaderboard_row(row: ArmSummary, low: float, high: float) -> str:
     drawn = [*(escape(text) for text in texts[:3]), _interval(row, low, high), *(escape(text) for text in texts[3:])]
     return (
         "<tr>"
-        + "".join(f'<td style="{_TD.format(_side(i))};white-space:nowrap">{one}</td>' for i, one in enumerate(drawn))
+        + "".join(
+            f'<td style="{CELL_STYLE.format(_side(i))};white-space:nowrap">{one}</td>' for i, one in enumerate(drawn)
+        )
         + "</tr>"
     )
 
@@ -101,75 +89,9 @@ def cases_html(cases: Cases) -> str:
     return plain_table(headings, rows, cases.title, len(cases), names=3)
 
 
-def plain_table(
-    headings: Sequence[str], rows: Sequence[Sequence[str]], caption: str, total: int | None = None, names: int = 1
-) -> str:
-    """A table of texts. `total`: how many rows there are, when more than are shown; `names`: columns never wrapped."""
-    head = "".join(f'<th scope="col" style="{_TH.format("left")}">{escape(h)}</th>' for h in headings)
-    body = "".join(
-        "<tr>"
-        + "".join(
-            f'<td style="{_TD.format("left")}{_nowrap(i, names)}"><div style="{_TEXT}">{escape(_cut(c))}</div></td>'
-            for i, c in enumerate(row)
-        )
-        + "</tr>"
-        for row in rows[:SHOWN]
-    )
-    hidden = (total or len(rows)) - min(len(rows), SHOWN)
-    more = f"<p>and {hidden:,} more</p>" if hidden > 0 else ""
-    return _table(head, body, caption) + more
-
-
-def _table(head: str, body: str, caption: str) -> str:
-    """The frame of every table; `head` and `body` are escaped already."""
-    return _PLAIN.format(
-        f'<table style="{_TABLE}"><caption style="text-align:left;padding:4px 0">{escape(caption)}</caption>'
-        f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
-    )
-
-
-def verdict_html(verdict: Verdict) -> str:
-    """The sentence first, then a line for each value of the other axis."""
-    headings = (
-        "held equal",
-        "outcome",
-        "difference",
-        "interval",
-        "cases",
-        "better / worse",
-        "$ / 1,000",
-        "latency",
-        "basis",
-    )
-    rows = [
-        (
-            part.held or "–",
-            WORDS[part.outcome],
-            f"{part.difference:+.3f}",
-            f"{part.low:+.3f} to {part.high:+.3f}",
-            str(part.n),
-            f"{part.flips_better} / {part.flips_worse}",
-            _change(part.cost_per_1000, "$"),
-            _change(part.latency, ""),
-            f"{part.basis} at {part.alpha:g}",
-        )
-        for part in verdict.parts
-    ]
-    lines = str(verdict).split("\n")
-    said = "".join(f"<p>{escape(line)}</p>" for line in lines[:-1])
-    return _PLAIN.format(said) + plain_table(headings, rows, lines[-1], names=len(headings))
-
-
-def _change(change: Change | None, unit: str) -> str:
-    if change is None:
-        return "unknown"
-    sign = "−" if change.difference < 0 else "+"
-    return f"{sign}{unit}{abs(change.difference):.3g}{'' if unit else ' s'}"
-
-
 def report_fragment(report: Report) -> str:
     """The report as a notebook shows it: the answer first, details folded."""
-    head = _PLAIN.format(f"<b>{escape(_headline(report))}</b>")
+    head = PLAIN.format(f"<b>{escape(_headline(report))}</b>")
     return f"{head}{leaderboard_html(report.leaderboard())}{_folded(report)}"
 
 
@@ -230,10 +152,6 @@ def _headline(report: Report) -> str:
     return f"{text}. {report.message}" if report.message else text
 
 
-def _nowrap(column: int, names: int) -> str:
-    return ";white-space:nowrap" if column < names else ""
-
-
 def _side(column: int) -> str:
     return "left" if column < _LEFT else "right"
 
@@ -242,7 +160,3 @@ def _as_text(value: Any) -> str:
     if isinstance(value, dict) and len(value) == 1 and isinstance(next(iter(value.values())), str):
         return str(next(iter(value.values())))
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-
-
-def _cut(text: str) -> str:
-    return text if len(text) <= CELL else f"{text[:CELL]} … and {len(text) - CELL:,} more characters"

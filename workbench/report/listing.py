@@ -56,7 +56,7 @@ class Runs:
         return f"Runs({len(self)})"
 
     def _repr_html_(self) -> str:
-        from workbench.report.html import plain_table
+        from workbench.tables import plain_table
 
         return plain_table(("run", "done", "state", "dataset", "prompts"), [_run_cells(one) for one in self], "Runs")
 

@@ -145,7 +145,7 @@ class JudgedPairs:
         return "\n".join(f"{name}: {text}" for name, text in self.facts().items())
 
     def _repr_html_(self) -> str:
-        from workbench.report.html import plain_table
+        from workbench.tables import plain_table
 
         rows = [(row.case_id, row.winner or "missing", row.output_a[:500], row.output_b[:500], row.reason)
                 for row in self.rows[:SHOWN]]  # fmt: skip

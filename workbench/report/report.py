@@ -145,6 +145,7 @@ class Report:
 
     def question(self, metric: str | None, margin: float) -> Question:
         """How pairs of this report are judged."""
+        from workbench.report.judged import judged
         from workbench.verdict.judge import Question
 
         name = self._metric(metric)
@@ -153,7 +154,9 @@ class Report:
         finished = self.done >= self.plan["trials"]
         planned = () if finished else tuple(self.cases)
         repeats, seed = identity["repeats"], identity["seed"]
-        return Question(name, margin, self._bounds(name), sign, repeats, seed, finished, planned)
+        scorer = self._scorer_of(name)
+        scored_by = judged(self.folder, self.plan, scorer, name) if scorer.get("asks_models") else None
+        return Question(name, margin, self._bounds(name), sign, repeats, seed, finished, planned, scored_by)
 
     def tally_of(self, arm: dict[str, Any]) -> Tally:
         """The sums of one of the plan's arms."""

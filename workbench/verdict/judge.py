@@ -10,7 +10,7 @@ import numpy as np
 from workbench import stats
 from workbench.datasets import place
 from workbench.errors import VerdictError
-from workbench.verdict.records import FEWEST, Change, Outcome, PairVerdict
+from workbench.verdict.records import FEWEST, Change, Judged, Outcome, PairVerdict
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
 
 FIXED_ALPHA, LIVE_ALPHA = 0.04, 0.01
+FEWEST_LABELS = 10
+"""Labelled replies of each arm that a judge-scored verdict needs."""
 HOPELESS = 20.0
 """Times the present cases above which more cases are not offered as a way to settle it."""
 
@@ -29,7 +31,7 @@ HOPELESS = 20.0
 @dataclass(frozen=True, slots=True)
 class Question:
     """How pairs of one report are judged. `sign` is −1 where lower is better; `planned`: all case ids of a run that is
-    not finished, in the plan's order; `alpha` None: by the basis."""
+    not finished, in the plan's order; `judged`: set where a model gave the scores; `alpha` None: by the basis."""
 
     metric: str
     margin: float
@@ -39,6 +41,7 @@ class Question:
     seed: int
     finished: bool
     planned: tuple[str, ...] = ()
+    judged: Judged | None = None
     alpha: float | None = None
 
 
@@ -51,10 +54,13 @@ def judge_pair(names: tuple[str, str, str], candidate: Tally, baseline: Tally, q
         reason = f"{pairs.n} pairs so far, and nothing is said on fewer than {FEWEST}"
         nothing = float("nan") if not pairs.n else float(pairs.difference.mean())
         return PairVerdict(*names, "unsure", basis, alpha, nothing, -np.inf, np.inf, pairs.n, reason=reason)
-    found = _interval(pairs.candidate, pairs.baseline, pairs.binary, question, alpha)
-    outcome, reason = _robust_outcome(found, pairs, question, alpha)
+    if question.judged is not None:
+        found, outcome, reason = _by_judge(pairs, candidate, baseline, question, alpha)
+    else:
+        found = _interval(pairs.candidate, pairs.baseline, pairs.binary, question, alpha)
+        outcome, reason = _robust_outcome(found, pairs, question, alpha)
     more = (None, None) if outcome != "unsure" else _more(found, pairs, question, alpha, candidate, baseline)
-    if outcome == "unsure":
+    if outcome == "unsure" and question.judged is None:
         reason = " ".join(filter(None, [reason, _cure(more)]))
     return PairVerdict(
         *names,
@@ -93,6 +99,7 @@ class Pairs:
     best: tuple[Floats, Floats] | None
     missing: int
     left_out: int
+    cases: tuple[str, ...] = ()
 
     @property
     def n(self) -> int:
@@ -110,7 +117,7 @@ def _pairs(candidate: Tally, baseline: Tally, question: Question) -> Pairs:
     else:
         shared = _final_prefix(question.planned, a, b, question.repeats)
     left, right = _table(a, shared, question), _table(b, shared, question)
-    whole = ~(np.isnan(left).any(axis=1) | np.isnan(right).any(axis=1))
+    whole = ~np.asarray(np.isnan(left).any(axis=1) | np.isnan(right).any(axis=1))
     return Pairs(
         left[whole].mean(axis=1),
         right[whole].mean(axis=1),
@@ -119,6 +126,7 @@ def _pairs(candidate: Tally, baseline: Tally, question: Question) -> Pairs:
         _imputed(left, right, question, candidate_gets_worst=False),
         int((~whole).sum()),
         len(a.keys() ^ b.keys()),
+        tuple(case for case, both in zip(shared, whole.tolist(), strict=True) if both),
     )
 
 
@@ -152,6 +160,37 @@ def _imputed(
     fill = (low, high) if candidate_gets_worst else (high, low)
     a, b = (np.where(np.isnan(x), end, x).mean(axis=1) for x, end in zip((left, right), fill, strict=True))
     return a, b
+
+
+def _by_judge(
+    pairs: Pairs, candidate: Tally, baseline: Tally, question: Question, alpha: float
+) -> tuple[stats.Difference, Outcome, str]:
+    """A judge's scores, corrected by the labels that people gave (prediction-powered); a judge without fresh labels
+    informs and does not decide."""
+    assert question.judged is not None
+    naive = _interval(pairs.candidate, pairs.baseline, pairs.binary, question, alpha)
+    truths = [_labels(question, one, pairs.cases) for one in (candidate, baseline)]
+    fewest = min(int((~np.isnan(truth)).sum()) for truth in truths)
+    why = question.judged.stale
+    if not why and not question.finished:
+        why = "the run is not finished"
+    if not why and fewest < FEWEST_LABELS:
+        why = f"{fewest} labelled replies of one arm, and {FEWEST_LABELS} are needed: label more of this run"
+    if not why and pairs.missing:
+        why = f"{pairs.missing} pairs lack the judge's score: run again to fill them"
+    bounds = _scaled(question)
+    if why or bounds is None:
+        return naive, "unsure", f"The judge informs, it does not decide: {why or 'no bounds are declared'}."
+    found = stats.ppi_difference(pairs.candidate, pairs.baseline, *truths, alpha=alpha, bounds=bounds)
+    return found, _outcome(found.low, found.high, question.margin), ""
+
+
+def _labels(question: Question, arm: Tally, cases: Sequence[str]) -> Floats:
+    """What people said of an arm's replies, NaN where nobody did; shape (cases,)."""
+    assert question.judged is not None
+    about = arm.about
+    given = question.judged.labels.get((about["prompt"], about["prompt_sha"], about["provider"], about["model"]), {})
+    return question.sign * np.array([given.get(case, np.nan) for case in cases])
 
 
 def _interval(a: Floats, b: Floats, binary: bool, question: Question, alpha: float) -> stats.Difference:

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 FEWEST = 20
 """Pairs below which nothing is said."""
@@ -22,6 +22,15 @@ class Change:
     difference: float
     low: float
     high: float
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What a judge's verdict rests on: `labels`, (prompt, hash, provider, model) -> case id -> what people said of the
+    reply; `stale`: why the judge may inform but not decide, empty when it may decide."""
+
+    labels: Mapping[tuple[str, ...], Mapping[str, float]]
+    stale: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +165,6 @@ class Verdict:
         return f"Verdict({self.candidate} against {self.baseline}: {WORDS[self.outcome]}, {self.kind})"
 
     def _repr_html_(self) -> str:
-        from workbench.report.html import verdict_html
+        from workbench.verdict.html import verdict_html
 
         return verdict_html(self)
