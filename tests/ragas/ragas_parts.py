@@ -7,7 +7,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from workbench import client, scorers
-from workbench.experiment.run import Judging
+from workbench.client import Asking
 from workbench.records import Case, Reply, Request, Score
 from workbench.traffic import Traffic
 
@@ -50,12 +50,12 @@ def scored(one: scorers.Scorer, told: Told | None = None, text: str = "14 days",
     return asyncio.run(scorers.score(one, case, Reply(text), told))[one.name]  # type: ignore[arg-type]
 
 
-def judged(one: scorers.Scorer, text: str = "14 days", case: Case = CASE, mode: str = "on") -> tuple[Score, Judging]:
+def judged(one: scorers.Scorer, text: str = "14 days", case: Case = CASE, mode: str = "on") -> tuple[Score, Asking]:
     """The score by the session's simulated judge, through a client of its own."""
 
-    async def run() -> tuple[Score, Judging]:
+    async def run() -> tuple[Score, Asking]:
         own = client.Client(client.current(), mode=mode, traffic=Traffic(4))
-        judging = Judging(own)
+        judging = Asking(own)
         try:
             return (await scorers.score(one, case, Reply(text), judging))[one.name], judging
         finally:

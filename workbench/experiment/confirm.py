@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from workbench.errors import StorageError, VerdictError
+from workbench.labels import load_calibration
 from workbench.records import canonical, sha256
 from workbench.report.rows import read_rows
 from workbench.settings import state_dir
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from workbench.experiment.plan import Design
     from workbench.records import Case
     from workbench.report import Report
+    from workbench.scorers import Scorer
     from workbench.verdict import Verdict
 
 ACCOUNT = 0.05
@@ -80,6 +82,13 @@ def choose_cases(dataset: str, cases: Iterable[Case]) -> tuple[tuple[Case, ...],
         return fresh, last + 1
     mine = {one for entry in entries if entry["account"] == last for one in entry["cases"]}
     return tuple(case for case in cases if case_hash(case) in mine), last
+
+
+async def check_judge(scorer: Scorer, dataset: Dataset) -> None:
+    """Hold a calibrated judge against its anchors once more: the model behind it may have changed since."""
+    calibration = load_calibration(scorer, dataset.name) if scorer.asks_models else None
+    if calibration is not None and calibration.anchors:
+        await calibration.check_anchors(scorer, dataset=dataset)
 
 
 def spend(design: Design, dataset: str, account: int, question: list[Any]) -> Spending:

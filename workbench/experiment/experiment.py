@@ -148,6 +148,7 @@ class Experiment:
         """
         names = [one.ref if isinstance(one, (Prompt, catalog.Model)) else one for one in (candidate, baseline)]
         session = current()
+        await confirming.check_judge(self._deciding(metric)[1], self.dataset)
         cases, account = confirming.choose_cases(self.dataset.name, confirming.unseen_cases(self.dataset))
         design = self._confirmation(session, (candidate, baseline), names, cases, seed)
         cap = _cap(budget_usd, session)

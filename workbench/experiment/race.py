@@ -82,7 +82,7 @@ class Racing(Run):
         self.cases = self.skipped = 0
 
     async def _work(self, client: Client, log: RowLog) -> None:
-        finished = log.finished() if self.options.cache != "refresh" else set()
+        finished = self._done_before(log)
         for row in read_rows(log.path):
             self._scores[hash(trial_key(row))] = _number(row["scores"].get(self._metric))
         for cases in self._blocks():

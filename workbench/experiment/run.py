@@ -6,15 +6,15 @@ import asyncio
 import json
 import os
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from workbench.client import Client
+from workbench.client import Asking, Client
 from workbench.errors import BudgetReached, CallError, NotRecorded, StorageError, UsageError
 from workbench.experiment.grid import Trial, blocks
 from workbench.experiment.plan import settings_of
 from workbench.ledger import Ledger
-from workbench.records import Message, Request, Row
+from workbench.records import Request, Row
 from workbench.report import Report
 from workbench.report.rows import RowLog
 from workbench.scorers import score
@@ -22,10 +22,9 @@ from workbench.settings import state_dir
 from workbench.traffic import Traffic
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Generator, Iterable, Iterator
     from pathlib import Path
 
-    from workbench.catalog import Model
     from workbench.client import Session
     from workbench.experiment.grid import Arm
     from workbench.experiment.plan import Design
@@ -168,9 +167,16 @@ class Run:
 
     async def _work(self, client: Client, log: RowLog) -> None:
         """All trials of the design that have no row yet."""
-        finished = log.finished() if self.options.cache != "refresh" else set()
+        finished = self._done_before(log)
         trials = blocks(self._design.arms, self._design.cases, self._design.repeats)
         await self._crew(self._pending(trials, finished, client), client, log)
+
+    def _done_before(self, log: RowLog) -> set[int]:
+        """The trials that need not be done again: a row without an error, and with the score of every judge."""
+        if self.options.cache == "refresh":
+            return set()
+        judges = [scorer for scorer in self._design.scorers if scorer.asks_models]
+        return log.finished({metric for judge in judges for metric in judge.metrics})
 
     async def _crew(self, source: Iterator[Pending], client: Client, log: RowLog) -> None:
         """Workers, each pulling the next trial when it is free; the first fault ends them all."""
@@ -235,11 +241,11 @@ class Run:
             )
         except Exception as error:  # noqa: BLE001  # a fault of ours or of an SDK must not end a long run
             return Row(**about, error=f"{type(error).__name__}: {error}", error_type=type(error).__name__)
-        judge = Judging(client)
+        judge = Asking(client)
         scores, reasons = await self._score(trial, reply, judge)
         return Row(**(about | _answered(reply)), scores=scores, reasons=reasons, judge_cost_usd=judge.cost_usd)
 
-    async def _score(self, trial: Trial, reply: Reply, judge: Judging) -> tuple[dict[str, Any], dict[str, str]]:
+    async def _score(self, trial: Trial, reply: Reply, judge: Asking) -> tuple[dict[str, Any], dict[str, str]]:
         scores: dict[str, Any] = {}
         reasons: dict[str, str] = {}
         for scorer in self._design.scorers:
@@ -265,40 +271,6 @@ class Run:
             "tier": arm.model.tier,
             "origin": arm.origin,
         }
-
-
-class Judging:
-    """The calls that scorers make for one trial: through the run's own client, so cached, priced and budgeted.
-
-    `cost_usd` adds up their list prices; None once one of them is unknown.
-    """
-
-    def __init__(self, client: Client) -> None:
-        self._client = client
-        self.cost_usd: float | None = 0.0
-
-    async def __call__(self, request: Request) -> Reply:
-        """The reply to a scorer's request; who answers, and at which endpoint, is this session's choice."""
-        model = self._client.session.model(request.provider, request.model)
-        return await self._ask(replace(request, endpoint=model.endpoint), model)
-
-    async def embed(self, ref: str, texts: Sequence[str]) -> list[list[float]]:
-        """Vectors of `texts` by an embedding model (`openai:text-embedding-3-small`), all in one call.
-
-        It is a request like any other: its messages are the texts, and its reply's text holds the vectors as JSON.
-        """
-        provider, _, model_id = ref.partition(":")
-        request = Request(provider, "embeddings", model_id, tuple(Message("user", text) for text in texts))
-        reply = await self._ask(request, self._client.session.model(provider, model_id))
-        vectors: list[list[float]] = json.loads(reply.text)
-        return vectors
-
-    async def _ask(self, request: Request, model: Model) -> Reply:
-        origin = self._client.session.origin(request.provider).name
-        reply = await self._client.complete(replace(request, origin=origin), model)
-        known = self.cost_usd is not None and reply.cost_usd is not None
-        self.cost_usd = (self.cost_usd or 0.0) + (reply.cost_usd or 0.0) if known else None
-        return reply
 
 
 def _answered(reply: Reply) -> dict[str, Any]:

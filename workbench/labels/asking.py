@@ -3,66 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import math
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
-from workbench.client import Client, current
+from workbench.client import Asking, Client, current
 from workbench.errors import UsageError
 from workbench.ledger import Ledger
-from workbench.records import Message, Request
 from workbench.settings import concurrency
 from workbench.traffic import Traffic
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Iterable, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Iterable
 
-    from workbench.catalog import Model
-    from workbench.records import Reply
 
 T = TypeVar("T")
-
-
-class Asking:
-    """Hands requests to the session's client; what a run hands to its scorers, but for a whole batch of questions.
-
-    `cost_usd`: their list prices, None once one is unknown. `asked`: each model that was asked, with its origin;
-    `sources`: live, simulated or recorded, as far as they occurred.
-    """
-
-    def __init__(self, client: Client) -> None:
-        self._client = client
-        self.cost_usd: float | None = 0.0
-        self.asked: dict[str, str] = {}
-        self.sources: set[str] = set()
-
-    @property
-    def spent_usd(self) -> float:
-        """US dollars spent, those of calls that broke off included."""
-        return self._client.ledger.spent_usd + self._client.ledger.uncertain_usd
-
-    async def __call__(self, request: Request) -> Reply:
-        """The reply to a scorer's request; who answers, and at which endpoint, is the session's choice."""
-        model = self._client.session.model(request.provider, request.model)
-        return await self._ask(replace(request, endpoint=model.endpoint), model)
-
-    async def embed(self, ref: str, texts: Sequence[str]) -> list[list[float]]:
-        """Vectors of `texts` by an embedding model (`openai:text-embedding-3-small`), all in one call."""
-        provider, _, model_id = ref.partition(":")
-        request = Request(provider, "embeddings", model_id, tuple(Message("user", text) for text in texts))
-        reply = await self._ask(request, self._client.session.model(provider, model_id))
-        vectors: list[list[float]] = json.loads(reply.text)
-        return vectors
-
-    async def _ask(self, request: Request, model: Model) -> Reply:
-        origin = self.asked[model.ref] = self._client.session.origin(request.provider).name
-        reply = await self._client.complete(replace(request, origin=origin), model)
-        known = self.cost_usd is not None and reply.cost_usd is not None
-        self.cost_usd = (self.cost_usd or 0.0) + (reply.cost_usd or 0.0) if known else None
-        self.sources.add(reply.source)
-        return reply
 
 
 @asynccontextmanager

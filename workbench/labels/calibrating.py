@@ -16,8 +16,8 @@ from workbench.scorers.pair import PairJudge
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from workbench.client import Asking
     from workbench.datasets import Dataset
-    from workbench.labels.asking import Asking
     from workbench.labels.store import Label
     from workbench.labels.verdicts import Judge
 

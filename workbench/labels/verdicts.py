@@ -10,8 +10,8 @@ from workbench.scorers import Scorer, score
 from workbench.scorers.pair import PairJudge, both_orders
 
 if TYPE_CHECKING:
+    from workbench.client import Asking
     from workbench.datasets import Dataset
-    from workbench.labels.asking import Asking
     from workbench.labels.store import Label, Value
 
 Judge = Scorer | PairJudge

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from workbench.labels.asking import Asking
+    from workbench.client import Asking
     from workbench.report.report import Report
     from workbench.scorers.pair import PairJudge, Winner
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from workbench.errors import ReportError, StorageError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
     from pathlib import Path
 
     from workbench.records import Row
@@ -70,13 +70,14 @@ class RowLog:
             ) from None
         self._cut_torn_line()
 
-    def finished(self) -> set[int]:
-        """Hashes of the trials that have a row without an error: what a resumed run need not do again."""
+    def finished(self, judged: Collection[str] = ()) -> set[int]:
+        """Hashes of the trials that a resumed run need not do again: those with a row without an error, and with a
+        score for each metric in `judged`, where a missing one is a failed call."""
         # hashes instead of keys: a resumed run of 100,000 trials holds 8 MB of them, not 40
         done: set[int] = set()
         for row in read_rows(self.path):
             key = hash(trial_key(row))
-            if row["error"] is None:
+            if row["error"] is None and all(row["scores"].get(metric) is not None for metric in judged):
                 done.add(key)
             else:
                 done.discard(key)

@@ -45,7 +45,7 @@ Takes = tuple[str, ...] | type
 
 
 class Asking(Protocol):
-    """What a run hands to scorers that ask models (`workbench.experiment.run.Judging`)."""
+    """What a run hands to scorers that ask models (`workbench.client.Asking`)."""
 
     async def __call__(self, request: Request) -> Reply: ...
 
