@@ -16,8 +16,10 @@ demo: .venv/core ## the leaderboard of the shipped prompts, no key needed
 
 test: .venv/all ## the whole test suite, notebooks included
 	$(BIN)/python -m pytest -q
-	WORKBENCH_HOME=$$(mktemp -d) $(BIN)/python -m pytest -q -p no:cacheprovider --nbval-lax --nbval-current-env --nbval-cell-timeout 120 \
-		--nbval-sanitize-with notebooks/nbval.cfg notebooks
+	@for notebook in notebooks/*.ipynb; do \
+		WORKBENCH_HOME=$$(mktemp -d) $(BIN)/python -m pytest -q -p no:cacheprovider --nbval-lax --nbval-current-env \
+			--nbval-cell-timeout 120 --nbval-sanitize-with notebooks/nbval.cfg $$notebook || exit 1; \
+	done
 
 setup: .venv/all ## environment and everything installed, nothing run
 
