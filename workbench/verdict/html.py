@@ -48,4 +48,5 @@ def _change(change: Change | None, unit: str) -> str:
     if change is None:
         return "unknown"
     sign = "−" if change.difference < 0 else "+"
-    return f"{sign}{unit}{abs(change.difference):.3g}{'' if unit else ' s'}"
+    size = abs(change.difference)
+    return f"{sign}{unit}{size:.3g}" if unit else f"{sign}{1000 * size:.0f} ms"
