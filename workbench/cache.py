@@ -88,6 +88,17 @@ class Cache:
             self._flushing = asyncio.create_task(self._flush())
         await done  # who stops waiting cancels this future alone; the write goes on
 
+    def stored_at(self, keys: Sequence[str]) -> dict[str, float]:
+        """When each of these replies was stored, seconds since 1970; those that are not there are left out."""
+        connection = self._read_connection()
+        found: dict[str, float] = {}
+        for start in range(0, len(keys) if connection is not None else 0, _KEYS_PER_QUERY):
+            some = keys[start : start + _KEYS_PER_QUERY]
+            assert connection is not None
+            query = f"SELECT key, store_time FROM Cache WHERE raw = 1 AND key IN ({','.join('?' * len(some))})"  # noqa: S608
+            found |= dict(connection.execute(query, some).fetchall())
+        return found
+
     def entries(self) -> Iterator[Entry]:
         """Every stored entry, oldest first; damaged ones are left out."""
         connection = self._read_connection()

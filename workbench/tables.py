@@ -50,7 +50,8 @@ def cut(text: str) -> str:
 
 def _cell(column: int, text: str, names: int) -> str:
     style = CELL_STYLE.format("left") + _nowrap(column, names)
-    return f'<td style="{style}"><div style="{TEXT}">{escape(cut(text))}</div></td>'
+    shown = escape(cut(text))
+    return f'<td style="{style}">{shown if column < names else f"""<div style="{TEXT}">{shown}</div>"""}</td>'
 
 
 def _nowrap(column: int, names: int) -> str:

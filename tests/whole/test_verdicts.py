@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sqlite3
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -284,3 +285,16 @@ def test_gsm8k_verdicts(home: Path) -> None:
         assert part.difference == pytest.approx(points, abs=5e-4)
         wald = 2.0537 * np.sqrt(sum(flips) - (flips[0] - flips[1]) ** 2 / 1319) / 1319
         assert (part.low, part.high) == pytest.approx((part.difference - wald, part.difference + wald), abs=0.004)
+
+
+def test_old_and_new_replies_are_not_paired(server: StandIn, home: Path) -> None:
+    """Replies of a pair given over a week apart cannot confirm; asking them anew can."""
+    exp = experiment()
+    asyncio.run(exp.confirm("ticket-triage@v3", "ticket-triage@v2"))
+    with sqlite3.connect(home / ".workbench" / "cache" / "cache.db") as database:
+        database.execute("UPDATE Cache SET store_time = store_time - 8 * 86400")
+    with pytest.raises(VerdictError, match="7 days apart"):
+        asyncio.run(exp.confirm("ticket-triage@v4", "ticket-triage@v3"))
+    assert len(list(read_rows(home / ".workbench" / "confirmations.jsonl"))) == 1
+    verdict = asyncio.run(exp.confirm("ticket-triage@v4", "ticket-triage@v3", cache="refresh"))
+    assert verdict.parts[0].alpha == pytest.approx(0.05 / 6)

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, replace
+from itertools import product
 from typing import TYPE_CHECKING, Any
 
+from workbench.cache import Cache
 from workbench.errors import StorageError, VerdictError
 from workbench.labels import load_calibration
 from workbench.records import canonical, sha256
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
 
 ACCOUNT = 0.05
 FEWEST_CASES = 20
+FARTHEST_S = 7 * 24 * 3600.0
 FRESH_CASES = 100
 """Unseen test cases, beyond those of the last account, that open a new one."""
 
@@ -82,6 +85,30 @@ def choose_cases(dataset: str, cases: Iterable[Case]) -> tuple[tuple[Case, ...],
         return fresh, last + 1
     mine = {one for entry in entries if entry["account"] == last for one in entry["cases"]}
     return tuple(case for case in cases if case_hash(case) in mine), last
+
+
+def check_ages(design: Design) -> None:
+    """Refuse to confirm on pairs whose replies lie over a week apart: the models may have changed in between.
+
+    Raises VerdictError naming the cases, with the cure.
+    """
+    keys = {
+        (case.id, number): sha256(arm.request(case, repeat).identity())
+        for case in design.cases
+        for number, (arm, repeat) in enumerate(product(design.arms, range(design.repeats)))
+    }
+    stored = Cache(state_dir("cache")).stored_at(list(keys.values()))
+    times: dict[str, list[float]] = {}
+    for (case_id, _), key in keys.items():
+        if key in stored:
+            times.setdefault(case_id, []).append(stored[key])
+    apart = [case_id for case_id, found in times.items() if max(found) - min(found) > FARTHEST_S]
+    if apart:
+        shown = ", ".join(apart[:5]) + (f" and {len(apart) - 5} more" if len(apart) > 5 else "")
+        raise VerdictError(
+            f"the replies of {len(apart)} pairs were given over 7 days apart ({shown}): confirm again with "
+            'cache="refresh", which asks all of them anew'
+        )
 
 
 async def check_judge(scorer: Scorer, dataset: Dataset) -> None:

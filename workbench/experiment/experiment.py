@@ -78,7 +78,7 @@ class Experiment:
         planning.check(design, session, None)
         found = planning.estimate(design, self._looked_up(design, session, cache), session)
         test = sum(case.split == "test" for case in self.dataset) if self.dataset.from_workspace else 0
-        return replace(found, sees=planning.smallest_differences(len(design.cases), test))
+        return replace(found, sees=planning.smallest_differences(len(design.cases), test, len(design.arms)))
 
     def start(
         self,
@@ -138,12 +138,14 @@ class Experiment:
         budget_usd: float | None = None,
         concurrency: int | None = None,
         seed: int = 0,
+        cache: str = "on",
         on_row: Callable[[Row], object] | None = None,
     ) -> Verdict:
         """Run the two on unseen test cases and judge them at the next share of the dataset's account of 0.05.
 
         Both are values of one axis, as in `report.compare`; a prompt need not be one of this experiment's. No test
-        output is shown before the verdict. Raises VerdictError without enough unseen cases, BudgetReached when the
+        output is shown before the verdict. Raises VerdictError without enough unseen cases or when the replies of a
+        pair lie over a week apart (`cache="refresh"` asks them anew), BudgetReached when the
         money ends first: nothing is judged or spent from the account then, and the same call resumes.
         """
         names = [one.ref if isinstance(one, (Prompt, catalog.Model)) else one for one in (candidate, baseline)]
@@ -153,9 +155,10 @@ class Experiment:
         design = self._confirmation(session, (candidate, baseline), names, cases, seed)
         cap = _cap(budget_usd, session)
         planning.check(design, session, cap)
-        report = await Run(design, session, Options(cap, concurrency or default_concurrency(), "on", on_row)).resume()
+        report = await Run(design, session, Options(cap, concurrency or default_concurrency(), cache, on_row)).resume()
         if report.done < design.trials:
             raise BudgetReached(f"not confirmed: {report.message} Nothing was judged.")
+        confirming.check_ages(design)
         asked = [*names, metric or report.metrics[0], margin]
         spending = confirming.spend(design, self.dataset.name, account, asked)
         return confirming.confirmed(report, names[0], names[1], metric, margin, spending.alpha)

@@ -218,13 +218,15 @@ def estimate(design: Design, pairs: Iterator[tuple[Arm, Request, Usage | None]],
     )
 
 
-def smallest_differences(cases: int, unseen: int) -> dict[str, float]:
-    """What dev and test can see, said before money is spent."""
-    from workbench.stats import smallest_difference
+def smallest_differences(cases: int, unseen: int, arms: int) -> dict[str, float]:
+    """What dev, test and a race over all arms can see, said before money is spent."""
+    from workbench.stats import separable_difference, smallest_difference
 
     shown = {f"{cases} cases": smallest_difference(cases, sd=TYPICAL_SD)}
     if unseen:
         shown[f"{unseen} test cases"] = smallest_difference(unseen, sd=TYPICAL_SD, alpha=0.025)
+    if arms > 2:
+        shown[f"{cases} cases in a race of {arms} arms"] = separable_difference(cases, arms, sd=TYPICAL_SD)
     return shown
 
 

@@ -264,7 +264,8 @@ def _cure(more: tuple[int | None, float | None]) -> str:
     cases, usd = more
     if cases is None:
         return "No sensible number of cases would settle so small a difference."
-    return f"About {cases} more cases{'' if usd is None else f' (${usd:.2f})'} would probably settle it."
+    price = "" if usd is None else f" (${usd:.2g})" if usd < 1 else f" (${usd:,.2f})"
+    return f"About {cases} more cases{price} would probably settle it."
 
 
 def _change(candidate: Tally, baseline: Tally, column: str, scale: float) -> Change | None:

@@ -157,9 +157,11 @@ class Verdict:
         }
 
     def __str__(self) -> str:
-        counted = f"{self.kind}; at least {self.variants} variants tried and {self.looks} looks taken on {self.dataset}"
+        looks = "1 look" if self.looks == 1 else f"{self.looks} looks"
+        counted = f"{self.kind}; at least {self.variants} variants tried and {looks} taken on {self.dataset}"
         simulated = ["Simulated: declared, not measured."] if self.source == "simulated" else []
-        return "\n".join([*simulated, self.sentence, f"({counted})", *self.notes])
+        said = [part.sentence(self.metric) for part in self.parts]
+        return "\n".join([*simulated, *said, *self.notes, f"({counted})"])
 
     def __repr__(self) -> str:
         return f"Verdict({self.candidate} against {self.baseline}: {WORDS[self.outcome]}, {self.kind})"
