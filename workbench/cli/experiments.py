@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from workbench.cli import options as given
+from workbench.cli.asked import Asked, takes_asked
 
 if TYPE_CHECKING:
     from workbench.experiment import Experiment, Run
@@ -36,30 +37,17 @@ def demo(sample: Annotated[int, typer.Option(help="Cases of the dataset.")] = 10
     return code
 
 
+@takes_asked
 def plan(
-    prompts: given.Prompts,
-    dataset: given.DatasetOption,
-    scorer: given.ScorerOption,
-    tiers: given.Tiers = None,
-    providers: given.Providers = None,
-    models: given.Models = None,
-    repeats: given.Repeats = 1,
+    asked: Asked,
     sample: given.Sample = None,
-    seed: given.Seed = 0,
     split: given.Split = None,
-    column: given.Columns = None,
-    live: given.Live = False,
-    recordings: given.Recordings = None,
-    base_url: given.BaseUrl = None,
-    name: Annotated[str | None, typer.Option(help="Name of the experiment.")] = None,
     cache: given.CacheMode = "on",
     json: given.Json = None,
 ) -> int:
     """Show what a run would do and cost. Takes what `run` takes; nothing is sent."""
-    cases = given.dataset(dataset, column)
-    session = given.connect(live, recordings, base_url, cache, cases)
-    experiment = given.experiment(name, prompts, cases, given.models(tiers, models), scorer, repeats, providers)
-    found = experiment.plan(sample=sample, split=split, seed=seed, cache=cache)
+    session, experiment = asked.open(cache)
+    found = experiment.plan(sample=sample, split=split, seed=asked.seed, cache=cache)
     if json is not None:
         given.write_json(json, asdict(found))
     if str(json) != "-":
@@ -68,42 +56,22 @@ def plan(
     return 0
 
 
+@takes_asked
 def run(
-    prompts: given.Prompts,
-    dataset: given.DatasetOption,
-    scorer: given.ScorerOption,
-    tiers: given.Tiers = None,
-    providers: given.Providers = None,
-    models: given.Models = None,
-    repeats: given.Repeats = 1,
+    asked: Asked,
     sample: given.Sample = None,
-    seed: given.Seed = 0,
     split: given.Split = None,
-    column: given.Columns = None,
-    live: given.Live = False,
-    recordings: given.Recordings = None,
-    base_url: given.BaseUrl = None,
-    name: Annotated[str | None, typer.Option(help="Name of the experiment.")] = None,
     cache: given.CacheMode = "on",
+    budget: given.Budget = None,
+    concurrency: given.Concurrency = None,
     json: given.Json = None,
-    budget: Annotated[float | None, typer.Option(help="Cap of this run in US dollars.")] = None,
-    concurrency: Annotated[int | None, typer.Option(help="Calls in flight.")] = None,
 ) -> int:
     """Run prompts × models × cases, score every answer, and show the leaderboard. The same line again resumes."""
-    cases = given.dataset(dataset, column)
-    session = given.connect(live, recordings, base_url, cache, cases)
-    experiment = given.experiment(name, prompts, cases, given.models(tiers, models), scorer, repeats, providers)
+    session, experiment = asked.open(cache)
     if str(json) != "-":
         print(session)
-    settings = {
-        "sample": sample,
-        "seed": seed,
-        "split": split,
-        "cache": cache,
-        "budget_usd": budget,
-        "concurrency": concurrency,
-    }
-    return _run(experiment, settings, json)
+    chosen = {"sample": sample, "seed": asked.seed, "split": split, "cache": cache}
+    return _run(experiment, chosen | {"budget_usd": budget, "concurrency": concurrency}, json)
 
 
 def _run(experiment: Experiment, settings: dict[str, Any], json: Any) -> int:

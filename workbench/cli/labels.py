@@ -69,7 +69,7 @@ def calibrate(
     live: given.Live = False,
     recordings: given.Recordings = None,
     base_url: given.BaseUrl = None,
-    budget: Annotated[float | None, typer.Option(help="Cap in US dollars.")] = None,
+    budget: given.Budget = None,
     json: given.Json = None,
 ) -> int:
     """Hold a judge against the queue labels of a dataset: agreement, kappa, sensitivity, specificity, bias by arm."""

@@ -13,7 +13,6 @@ from workbench.errors import SettingsError, UsageError
 if TYPE_CHECKING:
     from workbench.connect import Answering
     from workbench.datasets import Dataset
-    from workbench.experiment import Experiment
 
 
 def _prompt_refs(incomplete: str) -> list[str]:
@@ -73,19 +72,9 @@ Recordings = Annotated[Path | None, typer.Option(help="Answer from a JSONL of wh
 BaseUrl = Annotated[list[str] | None, typer.Option("--base-url", help="Who answers: provider=URL. Repeatable.")]
 CacheMode = Annotated[str, typer.Option("--cache", help="on, off, refresh (ask again) or replay (never ask).")]
 Columns = Annotated[list[str] | None, typer.Option("--column", help="Rename a dataset's column: text=question.")]
+Budget = Annotated[float | None, typer.Option(help="Cap in US dollars.")]
+Concurrency = Annotated[int | None, typer.Option(help="Calls in flight.")]
 Json = Annotated[Path | None, typer.Option("--json", help="Write the result as one JSON object; - is standard output.")]
-
-
-def dataset(source: str, columns: list[str] | None) -> Dataset:
-    """The dataset that `--dataset` and `--column` name."""
-    from workbench.datasets import load_dataset
-
-    return load_dataset(source, columns=pairs(columns or [], "--column"))
-
-
-def models(tiers: str | None, explicit: str | None) -> str:
-    """What `--tiers` and `--models` ask for together; all tiers when neither is given."""
-    return ",".join(filter(None, [tiers, explicit])) or "fast,balanced,powerful"
 
 
 def pairs(entries: list[str], option: str) -> dict[str, str]:
@@ -110,22 +99,6 @@ def connect(
     if live or (is_live() and not recordings):
         return door.live()
     return door.offline(recordings, datasets=[given] if given and not given.from_workspace else [])
-
-
-def experiment(
-    name: str | None,
-    prompts: list[str],
-    cases: Dataset,
-    models: str,
-    scorers: list[str],
-    repeats: int,
-    providers: str | None,
-) -> Experiment:
-    """The experiment that a command line describes, named after its first prompt and its dataset."""
-    from workbench.experiment import Experiment
-
-    own = name or f"{prompts[0].partition('@')[0]}-{cases.name}"
-    return Experiment(own, prompts, cases, models, scorers, repeats, providers=providers)
 
 
 def finite(value: Any) -> Any:

@@ -40,10 +40,11 @@ def cache_why(
 ) -> None:
     """Explain a miss: the nearest stored request, and the fields in which it differs."""
     from workbench.cache import Cache
+    from workbench.datasets import load_dataset
     from workbench.experiment import Experiment
     from workbench.settings import state_dir
 
-    cases = given.dataset(dataset, None)
+    cases = load_dataset(dataset)
     given.connect(live, recordings, base_url, "replay", cases)
     experiment = Experiment("why", prompt, cases, model, "exact", providers=providers)
     store = Cache(state_dir("cache"))
@@ -94,7 +95,7 @@ def sim(
         wanted = (prompts or ["ticket-triage"], dataset, scorer or ["json_fields:category,priority"])
         print(
             expected_scores(
-                *wanted, models=given.models(tiers, None), providers=providers, split=split, behaviour=behaviour
+                *wanted, models=tiers or "fast,balanced,powerful", providers=providers, split=split, behaviour=behaviour
             )
         )
         return 0

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from workbench.cli import options as given
+from workbench.cli.asked import Asked, takes_asked
 
 if TYPE_CHECKING:
     from workbench.verdict import Verdict
@@ -18,8 +19,6 @@ Candidate = Annotated[
 Baseline = Annotated[str, typer.Option(help="What it is compared with: a value of the same axis.", metavar="VALUE")]
 Metric = Annotated[str | None, typer.Option(help="Another metric than the deciding one.")]
 Margin = Annotated[float, typer.Option(help="How much worse still counts as not worse.")]
-Budget = Annotated[float | None, typer.Option(help="Cap in US dollars.")]
-Concurrency = Annotated[int | None, typer.Option(help="Calls in flight.")]
 CODES = {"better": 0, "not_worse": 0, "worse": 1, "unsure": 4}
 
 
@@ -37,62 +36,38 @@ def compare(
     return _say(load_report(report).compare(candidate, baseline, metric, margin), json)
 
 
+@takes_asked
 def confirm(
-    prompts: given.Prompts,
-    dataset: given.DatasetOption,
-    scorer: given.ScorerOption,
+    asked: Asked,
     candidate: Candidate,
     baseline: Baseline,
     metric: Metric = None,
     margin: Margin = 0.0,
-    tiers: given.Tiers = None,
-    providers: given.Providers = None,
-    models: given.Models = None,
-    repeats: given.Repeats = 1,
-    seed: given.Seed = 0,
-    live: given.Live = False,
-    recordings: given.Recordings = None,
-    base_url: given.BaseUrl = None,
-    budget: Budget = None,
-    concurrency: Concurrency = None,
+    cache: given.CacheMode = "on",
+    budget: given.Budget = None,
+    concurrency: given.Concurrency = None,
     json: given.Json = None,
 ) -> int:
     """Confirm on the dataset's unseen test cases. Each confirmation spends from the dataset's account of 0.05."""
-    cases = given.dataset(dataset, None)
-    given.connect(live, recordings, base_url, "on", cases)
-    experiment = given.experiment(None, prompts, cases, given.models(tiers, models), scorer, repeats, providers)
-    asking = experiment.confirm(
-        candidate, baseline, metric, margin, budget_usd=budget, concurrency=concurrency, seed=seed
-    )
-    return _say(_finished(asking), json)
+    _, experiment = asked.open(cache)
+    limits: dict[str, Any] = {"budget_usd": budget, "concurrency": concurrency, "seed": asked.seed, "cache": cache}
+    return _say(_finished(experiment.confirm(candidate, baseline, metric, margin, **limits)), json)
 
 
+@takes_asked
 def race(
-    prompts: given.Prompts,
-    dataset: given.DatasetOption,
-    scorer: given.ScorerOption,
+    asked: Asked,
     metric: Metric = None,
     margin: Annotated[float | None, typer.Option(help="Stop when all that are left differ by less.")] = None,
-    tiers: given.Tiers = None,
-    providers: given.Providers = None,
-    models: given.Models = None,
-    repeats: given.Repeats = 1,
-    seed: given.Seed = 0,
     split: given.Split = None,
-    live: given.Live = False,
-    recordings: given.Recordings = None,
-    base_url: given.BaseUrl = None,
-    budget: Budget = None,
-    concurrency: Concurrency = None,
+    budget: given.Budget = None,
+    concurrency: given.Concurrency = None,
     json: given.Json = None,
 ) -> int:
     """Run all arms and stop paying for those that are clearly beaten."""
-    cases = given.dataset(dataset, None)
-    given.connect(live, recordings, base_url, "on", cases)
-    experiment = given.experiment(None, prompts, cases, given.models(tiers, models), scorer, repeats, providers)
-    result = _finished(
-        experiment.race(metric, budget_usd=budget, margin=margin, concurrency=concurrency, seed=seed, split=split)
-    )
+    _, experiment = asked.open()
+    limits: dict[str, Any] = {"budget_usd": budget, "concurrency": concurrency, "seed": asked.seed, "split": split}
+    result = _finished(experiment.race(metric, margin=margin, **limits))
     if json is not None:
         given.write_json(json, result.to_json())
     if str(json) != "-":
