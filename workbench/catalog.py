@@ -147,9 +147,10 @@ def price(model: Model, usage: Usage) -> float | None:
     return rates.price(usage) if rates else None
 
 
-def worst_case(model: Model, messages: Iterable[Message], max_tokens: int) -> float | None:
+def worst_case(model: Model, messages: Iterable[Message], max_tokens: int, extra_bytes: int = 0) -> float | None:
     """The most that one call can cost in US dollars: a token holds at least one byte of text, all of the prompt may be
-    written to or read from the dearest cache, and the answer may use all of `max_tokens`.
+    written to or read from the dearest cache, and the answer may use all of `max_tokens`. `extra_bytes`: what the
+    prompt holds beside its messages, such as an output schema.
 
     `None` when the price is unknown."""
     if model.free:
@@ -157,7 +158,7 @@ def worst_case(model: Model, messages: Iterable[Message], max_tokens: int) -> fl
     rates = _rates_today(model)
     if rates is None:
         return None
-    tokens = sum(len(m.content.encode("utf-8", "surrogatepass")) + 16 for m in messages) + 64
+    tokens = sum(len(m.content.encode("utf-8", "surrogatepass")) + 16 for m in messages) + extra_bytes + 64
     shares = ((0, 0, 0), (tokens, 0, 0), (0, tokens, 0), (0, 0, tokens))  # a user's price file may say anything
     prices = [rates.price(Usage(tokens, *cached, output_tokens=max_tokens)) for cached in shares]
     return max((p for p in prices if p is not None), default=None)

@@ -14,7 +14,7 @@ from workbench import catalog
 from workbench.cache import MODES, Cache, mark_hit
 from workbench.errors import CallError, MalformedReply, NotRecorded, SettingsError, UsageError, choices
 from workbench.ledger import Ledger
-from workbench.records import Message, Request, sha256
+from workbench.records import Message, Request, canonical, sha256
 from workbench.settings import state_dir
 from workbench.traffic import Traffic
 
@@ -78,6 +78,9 @@ class Session:
         return catalog.load_models([model], stand_in=stand_in, chat_completions=origin.chat_completions)[0]
 
 
+EXPLAINED = 5
+"""Misses of one replay whose nearest stored request is looked for."""
+
 _current: Session | None = None
 _open_default: Callable[[], Session] | None = None
 
@@ -126,6 +129,7 @@ class Client:
         self._providers: dict[str, Provider] = {}
         self._under_way: dict[str, asyncio.Future[Reply]] = {}
         self._refreshed: set[str] = set()
+        self._explained = 0
 
     def lookup(self, requests: Sequence[Request]) -> list[Reply | None]:
         """The stored reply of each request, or None; one query for all of them."""
@@ -180,7 +184,9 @@ class Client:
 
     async def _call(self, request: Request, model: Model, key: str, identity: str) -> Reply:
         """Attempts until one succeeds or no more are allowed; each one is paid for by a reservation of its own."""
-        worst_usd = catalog.worst_case(model, request.messages, request.params.get("max_tokens", 0))
+        beside = [request.output_schema or "", *request.tools]
+        extra_bytes = sum(len(canonical(one)) for one in beside) if request.output_schema or request.tools else 0
+        worst_usd = catalog.worst_case(model, request.messages, request.params.get("max_tokens", 0), extra_bytes)
         waited_s = 0.0
         attempt = 0
         while True:
@@ -242,6 +248,9 @@ class Client:
             )
 
     def _not_recorded(self, request: Request) -> str:
+        self._explained += 1
+        if self._explained > EXPLAINED:  # each explanation reads the whole cache
+            return f"{request.provider}:{request.model}: not in the cache, and this is a replay"
         nearest = self.cache.nearest(request)
         why = f"the nearest stored request differs in {'; '.join(nearest[1])}" if nearest else "the cache is empty"
         return f"{request.provider}:{request.model}: not in the cache, and this is a replay; {why}"
