@@ -101,6 +101,8 @@ async def _watched(experiment: Experiment, settings: dict[str, Any]) -> tuple[Ru
     from workbench.cli.progress import watch
 
     run = experiment.start(**settings)
+    for note in run.notes:
+        print(f"note: {note}", file=sys.stderr)
     try:
         return run, await watch(run)
     except asyncio.CancelledError:

@@ -167,8 +167,8 @@ def notes(design: Design, session: Session) -> Iterator[str]:
     if asking := [scorer.name for scorer in design.scorers if scorer.asks_models]:
         yield f"{', '.join(asking)} asks models itself: that is not in the estimate, but it counts against a budget"
     for model in {arm.model.ref: arm.model for arm in design.arms}.values():
-        if not model.known and not model.stand_in:
-            yield f"{model.ref} is not in the catalog: its parameters are not checked"
+        if not model.known:
+            yield f"{model.ref} is not in the catalog: its parameters are not checked, its price may be unknown"
         if model.ends and not model.stand_in:
             over = model.ends < datetime.date.today()
             yield f"{model.ref} {'ended' if over else 'ends'} on {model.ends} (catalog)"

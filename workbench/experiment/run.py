@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from workbench.client import Asking, Client
 from workbench.errors import BudgetReached, CallError, NotRecorded, StorageError, UsageError
 from workbench.experiment.grid import Trial, blocks
+from workbench.experiment.plan import notes as plan_notes
 from workbench.experiment.plan import settings_of
 from workbench.ledger import Ledger
 from workbench.records import Request, Row
@@ -73,7 +74,7 @@ class Progress:
 
 
 class Run:
-    """A run under way; `await run` gives its Report. Made by `Experiment.start`.
+    """A run under way; `await run` gives its Report. Made by `Experiment.start`. `notes`: what somebody should know.
 
     `stop()` lets the calls under way finish and keeps everything; `resume()` goes on. The kernel's interrupt and Ctrl-C
     do the same as stop but drop the calls under way. Running the same plan again always resumes.
@@ -81,6 +82,7 @@ class Run:
 
     def __init__(self, design: Design, session: Session, options: Options) -> None:
         self.id = design.run_id
+        self.notes = tuple(dict.fromkeys(plan_notes(design, session)))
         self.folder: Path = state_dir("runs", design.run_id)
         self.options = options
         self.ledger = Ledger(options.budget_usd, session.ledger)
