@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 import signal
 import sys
+import time
 from typing import TYPE_CHECKING
 
 from workbench.report.text import dollars
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from workbench.experiment import Run
     from workbench.report import Report
 
@@ -30,6 +33,22 @@ async def watch(run: Run) -> Report:
         return await task
     finally:
         loop.remove_signal_handler(signal.SIGINT)
+
+
+def counter() -> Callable[[object], None] | None:
+    """An `on_row` that counts finished trials on standard error; None where nobody watches."""
+    if not sys.stderr.isatty():
+        return None
+    done, shown = 0, 0.0
+
+    def count(_: object) -> None:
+        nonlocal done, shown
+        done += 1
+        if time.monotonic() - shown >= 1 / PER_SECOND:
+            shown = time.monotonic()
+            print(f"\r{done:,} trials", end="", file=sys.stderr, flush=True)
+
+    return count
 
 
 async def _finish(run: Run) -> Report:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from workbench.cli import options as given
 from workbench.cli.asked import Asked, takes_asked
+from workbench.cli.progress import counter
 
 if TYPE_CHECKING:
     from workbench.verdict import Verdict
@@ -51,6 +53,7 @@ def confirm(
     """Confirm on the dataset's unseen test cases. Each confirmation spends from the dataset's account of 0.05."""
     _, experiment = asked.open(cache)
     limits: dict[str, Any] = {"budget_usd": budget, "concurrency": concurrency, "seed": asked.seed, "cache": cache}
+    limits["on_row"] = counter()
     return _say(_finished(experiment.confirm(candidate, baseline, metric, margin, **limits)), json)
 
 
@@ -67,6 +70,7 @@ def race(
     """Run all arms and stop paying for those that are clearly beaten."""
     _, experiment = asked.open()
     limits: dict[str, Any] = {"budget_usd": budget, "concurrency": concurrency, "seed": asked.seed, "split": split}
+    limits["on_row"] = counter()
     result = _finished(experiment.race(metric, margin=margin, **limits))
     if json is not None:
         given.write_json(json, result.to_json())
@@ -82,6 +86,8 @@ def _finished(asking: Any) -> Any:
     try:
         return asyncio.run(asking)
     finally:
+        if sys.stderr.isatty():
+            print("\r\033[K", end="", file=sys.stderr)
         use(None)
 
 
