@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from typing import TYPE_CHECKING
 
 import pytest
 
 import workbench as wb
+from workbench.cli import run_command
 from workbench.scorers.text import last_json_object
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from workbench.sim import StandIn
 
 RUBRIC = "The answer names the right category and the right priority."
@@ -78,3 +82,22 @@ def test_failed_judge_call_is_asked_again(server: StandIn) -> None:
     assert (first.n, first.n_scored, first.errors) == (10, 8, 0)
     again = asyncio.run(exp.run(sample=10)).leaderboard().best
     assert (again.n, again.n_scored) == (10, 10)
+
+
+def test_labelling_and_calibrating_on_the_command_line(
+    report: wb.Report, server: StandIn, home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`workbench label` asks for what is left, takes y, n, s and q and nothing else; `calibrate` reports the judge."""
+    answers = iter(["maybe", "y", "s", "n", "q"])
+    monkeypatch.setattr("builtins.input", lambda prompt: next(answers))
+    assert run_command(["label", report.run_id, "--n", "10", "--by", "me", "--json", str(home / "l.json")]) == 0
+    out = capsys.readouterr().out
+    assert "sim-openai-fast" not in out  # the arm stays hidden
+    assert json.loads((home / "l.json").read_text()) == {"items": 10, "left": 8, "metric": "judge"}
+    label_all(report, 60)
+    line = ["calibrate", f"judge:{RUBRIC}", "--dataset", "tickets", "--json", str(home / "c.json")]
+    assert run_command([*line, "--base-url", f"anthropic={server.url}"]) == 0
+    found = json.loads((home / "c.json").read_text())
+    assert found["n"] >= 60
+    assert 0.5 < found["agreement"]["value"] <= 1
+    assert run_command(["calibrate", "judge:Another rubric.", "--dataset", "invoices"]) == 2

@@ -298,3 +298,32 @@ def test_old_and_new_replies_are_not_paired(server: StandIn, home: Path) -> None
     assert len(list(read_rows(home / ".workbench" / "confirmations.jsonl"))) == 1
     verdict = asyncio.run(exp.confirm("ticket-triage@v4", "ticket-triage@v3", cache="refresh"))
     assert verdict.parts[0].alpha == pytest.approx(0.05 / 6)
+
+
+def test_enough_fresh_cases_open_a_new_account(server: StandIn, home: Path) -> None:
+    """A hundred unseen test cases more start a new account of 0.05, judged on those cases alone."""
+    path = home / "datasets" / "mine.jsonl"
+    path.parent.mkdir()
+
+    def write(numbers: range) -> None:
+        with path.open("a") as file:
+            for i in numbers:
+                case = {
+                    "id": f"m{i}",
+                    "inputs": {"ticket": f"Ticket {i}: my plug number {i} is dark."},
+                    "split": "test",
+                }
+                file.write(json.dumps(case | {"expected": {"category": "hardware", "priority": "normal"}}) + "\n")
+
+    def confirm(candidate: str, baseline: str) -> tuple[float, int]:
+        exp = wb.Experiment("mine", "ticket-triage@v3,v4", "mine", "openai:gpt-6-luna", FIELDS)
+        part = asyncio.run(exp.confirm(candidate, baseline)).parts[0]
+        return part.alpha, part.n
+
+    write(range(60))
+    assert confirm("ticket-triage@v4", "ticket-triage@v3") == (0.025, 60)
+    write(range(60, 120))
+    assert confirm("ticket-triage@v3", "ticket-triage@v2") == (pytest.approx(0.05 / 6), 60)
+    write(range(120, 200))
+    assert confirm("ticket-triage@v4", "ticket-triage@v3") == (0.025, 140)
+    assert [entry["account"] for entry in read_rows(home / ".workbench" / "confirmations.jsonl")] == [1, 1, 2]
