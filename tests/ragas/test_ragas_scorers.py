@@ -21,7 +21,7 @@ from workbench.records import WORST_STOPS, Case, Reply
 if TYPE_CHECKING:
     from workbench.scorers.base import Scorer
 
-strict = sys.modules["workbench.scorers.ragas"].strict
+strict = sys.modules["workbench.scorers.schemas"].strict
 FAITHFUL = scorers.ragas("faithfulness", model=JUDGE)
 RELEVANT = scorers.ragas("answer_relevancy", model=JUDGE, embeddings=EMBEDDING)
 ALIKE = scorers.ragas("semantic_similarity", embeddings=EMBEDDING)

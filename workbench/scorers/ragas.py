@@ -12,21 +12,20 @@ import json
 import math
 import os
 import warnings
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.util import find_spec
-from itertools import pairwise
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from workbench.errors import ScorerError, choices
-from workbench.records import WORST_STOPS, Message, Request, Score, canonical, sha256
+from workbench.records import WORST_STOPS, Score, canonical, sha256
 from workbench.scorers.asking import MODEL
 from workbench.scorers.base import Scorer
+from workbench.scorers.ragas_judge import Asking, Judge
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
 
     from workbench.records import Case, Reply
 
@@ -42,14 +41,6 @@ ROUNDING = 1e-6
 LONGEST_REASON = 400
 Takes = tuple[str, ...] | type
 """The texts that an option may be, or its type."""
-
-
-class Asking(Protocol):
-    """What a run hands to scorers that ask models (`workbench.client.Asking`)."""
-
-    async def __call__(self, request: Request) -> Reply: ...
-
-    async def embed(self, ref: str, texts: Sequence[str]) -> list[list[float]]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -307,125 +298,6 @@ def _entries(plan: Plan, case: Case, value: Any) -> list[Mapping[str, Any]]:
             '{"role": "assistant", "content": "", "tool_calls": [{"name": "...", "args": {}}]} and {"name", "args"}'
         )
     return list(value)
-
-
-# Who answers ragas
-
-
-class Judge:
-    """The calls that one metric makes for one reply, by way of the run's client."""
-
-    def __init__(self, plan: Plan, complete: Asking) -> None:
-        self._plan = plan
-        self._complete = complete
-        self._asked: Counter[str] = Counter()
-        self._vectors: dict[str, list[float]] = {}
-        self._said: list[dict[str, Any]] = []
-
-    async def answer(self, prompt: str, schema: Mapping[str, Any], name: str) -> str:
-        """The judge's JSON. The same prompt asked again is another draw, which the cache must keep apart."""
-        provider, _, model = self._plan.model.partition(":")
-        repeat = self._asked[prompt]
-        self._asked[prompt] += 1
-        request = Request(
-            provider=provider,
-            endpoint="",
-            model=model,
-            messages=(Message("user", prompt),),
-            params=self._plan.params,
-            output_schema=strict(schema),
-            repeat=repeat,
-        )
-        reply = await self._complete(request)
-        if reply.stop_reason in WORST_STOPS:
-            cure = "; give it more room with max_tokens=" if reply.stop_reason == "max_tokens" else ""
-            raise ScorerError(f"{self._plan.model} ended its {name} with {reply.stop_reason}{cure}")
-        return reply.text
-
-    def note(self, said: dict[str, Any], name: str) -> None:
-        """Keep an answer. Raises ScorerError for a verdict other than 0 and 1: ragas adds them up as they are."""
-        for verdict in _verdicts(said):
-            if verdict not in (0, 1):
-                raise ScorerError(f"{self._plan.model} gave {verdict} in its {name} where ragas asks for 0 or 1")
-        self._said.append(said)
-
-    async def embed(self, texts: Sequence[str]) -> list[list[float]]:
-        """The vectors of texts; each text is a call of its own, so that arms share what they have in common."""
-        wanted = [text for text in dict.fromkeys(texts) if text not in self._vectors]
-        found = await asyncio.gather(*(self._complete.embed(self._plan.embeddings, [text]) for text in wanted))
-        self._vectors |= {text: vectors[0] for text, vectors in zip(wanted, found, strict=True)}
-        return [self._vectors[text] for text in texts]
-
-    def vector(self, text: str) -> list[float]:
-        """A vector that was awaited before: what ragas' synchronous calls get."""
-        return self._vectors[text]
-
-    def hollow(self) -> str:
-        """Why ragas had nothing to count, in the judge's answers; empty when it had."""
-        for said in self._said:
-            for name, value in said.items():
-                if value == []:
-                    return f"{self._plan.model} found no {name}"
-        questions = [said["question"] for said in self._said if "question" in said]
-        if questions and not any(question.strip() for question in questions):
-            return f"{self._plan.model} could not think of a question that the answer answers"
-        return ""
-
-    def doubts(self) -> Iterator[str]:
-        """What the judge did not find supported, in its own words, and what it left out."""
-        lists = [value for said in self._said for value in said.values() if isinstance(value, list)]
-        for asked, judged in pairwise(lists):
-            if isinstance(asked[0], str) and isinstance(judged[0], dict) and len(asked) != len(judged):
-                yield f"{len(asked)} claims were asked about and {len(judged)} judged"
-        for said in self._said:
-            for entry in (one for value in said.values() if isinstance(value, list) for one in value):
-                if isinstance(entry, dict) and 0 in (entry.get("verdict"), entry.get("attributed")):
-                    yield f"{entry.get('statement')} ({entry.get('reason')})"
-            if said.get("verdict") == 0:
-                yield str(said.get("reason"))
-            if said.get("noncommittal") == 1:
-                yield "the answer is noncommittal"
-
-
-def _verdicts(said: Any) -> Iterator[int]:
-    """Every number in an answer: in ragas' schemas each is a verdict."""
-    if isinstance(said, dict):
-        said = list(said.values())
-    if isinstance(said, list):
-        for one in said:
-            yield from _verdicts(one)
-    elif isinstance(said, int):
-        yield said
-
-
-# Schemas that all three vendors take
-
-_KEPT = frozenset({"type", "properties", "items", "enum", "const", "anyOf", "description"})
-"""What OpenAI's strict mode, Anthropic's structured outputs and Ollama's grammars all understand."""
-
-
-def strict(schema: Mapping[str, Any]) -> dict[str, Any]:
-    """A pydantic model's JSON schema in the words that every vendor takes: references written out, every property
-    required, no others allowed, and no keyword that one of them refuses. Raises ScorerError for one that nests itself.
-    """
-    return _strict(schema, schema.get("$defs", {}), ())
-
-
-def _strict(schema: Mapping[str, Any], defs: Mapping[str, Any], inside: tuple[str, ...]) -> dict[str, Any]:
-    if "$ref" in schema:
-        name = schema["$ref"].rpartition("/")[2]
-        if name in inside:
-            raise ScorerError(f"the answer's schema nests {name} in itself, which not every vendor takes")
-        return _strict({**defs[name], **{k: v for k, v in schema.items() if k != "$ref"}}, defs, (*inside, name))
-    kept = {name: value for name, value in schema.items() if name in _KEPT}
-    if "properties" in kept:
-        kept["properties"] = {name: _strict(one, defs, inside) for name, one in kept["properties"].items()}
-        kept |= {"required": list(kept["properties"]), "additionalProperties": False}
-    if "items" in kept:
-        kept["items"] = _strict(kept["items"], defs, inside)
-    if "anyOf" in kept:
-        kept["anyOf"] = [_strict(one, defs, inside) for one in kept["anyOf"]]
-    return kept
 
 
 # ragas itself
