@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sqlite3
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -327,3 +328,31 @@ def test_enough_fresh_cases_open_a_new_account(server: StandIn, home: Path) -> N
     write(range(120, 200))
     assert confirm("ticket-triage@v4", "ticket-triage@v3") == (0.025, 140)
     assert [entry["account"] for entry in read_rows(home / ".workbench" / "confirmations.jsonl")] == [1, 1, 2]
+
+
+def test_runs_of_two_days_are_compared_by_content(report: wb.Report, server: StandIn, home: Path) -> None:
+    """A baseline may come from another run: cases match by content whatever their ids, what only one run has is left
+    out and counted, and runs that share too little are refused."""
+    tickets = wb.load_dataset("tickets").dev.cases
+    other = tuple(replace(case, id=f"x{i}") for i, case in enumerate(tickets[10:]))
+    then = wb.Experiment("then", "ticket-triage@v3", wb.Dataset("old", other), "openai:gpt-6-luna", FIELDS)
+    before = asyncio.run(then.run())
+    verdict = report.compare("ticket-triage@v4", "ticket-triage@v3", against=before)
+    part = next(one for one in verdict.parts if one.held == "sim-openai-fast" or len(verdict.parts) == 1)
+    here = report.compare("ticket-triage@v4", "ticket-triage@v3").parts[0]
+    assert (part.outcome, part.n, part.left_out) == ("better", 254, 10)
+    assert part.difference == pytest.approx(here.difference, abs=0.03)
+    assert before.run_id in str(verdict)
+    same = report.compare("ticket-triage@v3", "ticket-triage@v3", against=before).parts[0]
+    assert (same.outcome, same.difference) == ("unsure", 0.0)
+    few = wb.Experiment("few", "ticket-triage@v3", wb.Dataset("old", other[:100]), "openai:gpt-6-luna", FIELDS)
+    with pytest.raises(VerdictError, match="share 100 cases"):
+        report.compare("ticket-triage@v4", "ticket-triage@v3", against=asyncio.run(few.run()))
+
+
+def test_leading_pair_counts_as_chosen(report: wb.Report) -> None:
+    """The pair that leads is judged live, at the level of one among all pairs."""
+    verdict = report.leading()
+    assert verdict.parts[0].alpha == pytest.approx(0.01 / 6)
+    assert "anytime-valid" in verdict.parts[0].basis
+    assert verdict.notes == ("chosen among 6 pairs",)

@@ -179,7 +179,7 @@ async def judge_pairs(
     """
     judge = judge or pair_judge(rubric, model=model)
     names = [one.ref if isinstance(one, Prompt) else one for one in (a, b)]
-    found = pair_arms(report.plan["arms"], *names)
+    found = pair_arms(report.plan["arms"], names[0], names[1])
     if len(found) > 1:
         raise ReportError(f"{names[0]!r} ran on {', '.join(held for held, _, _ in found)}: pairs are judged within one "
                           f"of these, such as '{arm_of(found[0][1])}'")  # fmt: skip

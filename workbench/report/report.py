@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from workbench.errors import PromptError, ReportError, choices
 from workbench.prompts import Prompt, load_prompt
+from workbench.records import canonical, sha256
 from workbench.report.cases import Cases
 from workbench.report.looks import count_look
 from workbench.report.rows import last_rows, read_rows, trial_key
@@ -124,7 +125,12 @@ class Report:
         return " ".join(said)
 
     def compare(
-        self, candidate: Prompt | str, baseline: Prompt | str, metric: str | None = None, margin: float = 0.0
+        self,
+        candidate: Prompt | str,
+        baseline: Prompt | str,
+        metric: str | None = None,
+        margin: float = 0.0,
+        against: Report | None = None,
     ) -> Verdict:
         """Whether `candidate` is better than `baseline` here: `report.compare("ticket-triage@v3", "ticket-triage@v2")`.
 
@@ -132,7 +138,18 @@ class Report:
         """
         from workbench.verdict.compare import compare
 
-        return compare(self, candidate, baseline, metric, margin)
+        return compare(self, candidate, baseline, metric, margin, against)
+
+    def leading(self, metric: str | None = None) -> Verdict:
+        """Whether the best arm is better than the second, as far as this run has come; the pair counts as chosen among
+        all pairs. Raises VerdictError for fewer than two arms."""
+        from workbench.verdict.compare import leading
+
+        return leading(self, metric)
+
+    def contents(self) -> dict[str, str]:
+        """case id -> hash of the case's inputs and expected value."""
+        return {case_id: sha256(canonical([case["inputs"], case["expected"]])) for case_id, case in self.cases.items()}
 
     def compare_all(self, baseline: Prompt | str, metric: str | None = None, margin: float = 0.0) -> Comparison:
         """Every other prompt version of this run against `baseline`, corrected over them (Holm) on each model.

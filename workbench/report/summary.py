@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from array import array
+from copy import copy
 from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any
 
@@ -130,6 +131,12 @@ class Tally:
         """Of each case the mean `cost` (US dollars) or `latency` (seconds) of its repeats; NaN where one is unknown."""
         grouped = self._grouped(self.cost if column == "cost" else self.latency)
         return {case_id: sum(values) / len(values) for case_id, values in grouped.items()}
+
+    def renamed(self, names: Mapping[str, str]) -> Tally:
+        """The same sums under other case ids; cases without a new id are left out."""
+        other = copy(self)
+        other.slots = {(names[case], repeat): slot for (case, repeat), slot in self.slots.items() if case in names}
+        return other
 
     def _grouped(self, column: array[float]) -> dict[str, list[float]]:
         found: dict[str, list[float]] = {}

@@ -12,11 +12,16 @@ if TYPE_CHECKING:
 Arm = dict[str, Any]
 
 
-def pair_arms(arms: Iterable[Arm], candidate: str, baseline: str) -> list[tuple[str, Arm, Arm]]:
-    """(what is held equal, candidate's arm, baseline's arm) for every value of the other axis that has both."""
+def pair_arms(
+    arms: Iterable[Arm], candidate: str, baseline: str, others: Iterable[Arm] | None = None
+) -> list[tuple[str, Arm, Arm]]:
+    """(what is held equal, candidate's arm, baseline's arm) for every value of the other axis that has both.
+
+    `others`: the arms of another run, when the baseline is taken from there; it may then be the same arm, run earlier.
+    """
     known = list(arms)
     a_axis, a = _select(known, candidate)
-    b_axis, b = _select(known, baseline)
+    b_axis, b = _select(known if others is None else list(others), baseline)
     if a_axis != b_axis:
         raise VerdictError(
             f"{candidate!r} is a {a_axis} and {baseline!r} a {b_axis}: compare two values of one axis, or "
@@ -25,7 +30,7 @@ def pair_arms(arms: Iterable[Arm], candidate: str, baseline: str) -> list[tuple[
     pairs = [(held, a[held], b[held]) for held in a if held in b]
     if not pairs:
         raise VerdictError(f"{candidate!r} and {baseline!r} never ran on the same {_other(a_axis)}")
-    for _, one, other in pairs:
+    for _, one, other in pairs if others is None else ():
         if one is other or (one["prompt_sha"] == other["prompt_sha"] and one["model"] == other["model"]):
             raise VerdictError(f"{candidate!r} and {baseline!r} have the same content, so there is nothing to compare")
     return pairs

@@ -15,32 +15,88 @@ if TYPE_CHECKING:
     from workbench.verdict.judge import Question
 
 
-def compare(report: Report, candidate: Any, baseline: Any, metric: str | None = None, margin: float = 0.0) -> Verdict:
+SHARED = 0.9
+"""Share of the cases that two runs must have in common to be compared."""
+
+
+def compare(
+    report: Report,
+    candidate: Any,
+    baseline: Any,
+    metric: str | None = None,
+    margin: float = 0.0,
+    against: Report | None = None,
+) -> Verdict:
     """Whether `candidate` is better than `baseline` in this report, for every value of the other axis.
 
     Both are values of one axis: prompt versions (`"ticket-triage@v3"`), models (`"anthropic:fast"`, an id or a label),
     tiers (`"fast"`), or arms (`"ticket-triage@v3 × anthropic:fast"`). `margin`: how much worse still counts as not
-    worse, in units of the metric. Raises VerdictError for values that do not exist or lie on two axes, for identical
-    content, and for a margin without bounds.
+    worse, in units of the metric. `against`: another report to take the baseline from, such as last week's; cases are
+    matched by content then, and those that only one run has are left out and counted. Raises VerdictError for values
+    that do not exist or lie on two axes, for identical content, for a margin without bounds, and for runs that share
+    less than 90 % of their cases.
     """
     if margin < 0 or margin != margin:
         raise VerdictError(f"margin is {margin}: it must be zero or more")
     names = str(getattr(candidate, "ref", candidate)), str(getattr(baseline, "ref", baseline))
-    pairs = pair_arms(report.plan["arms"], *names)
+    pairs = pair_arms(report.plan["arms"], *names, others=against.plan["arms"] if against else None)
     question = report.question(metric, margin)
     if margin and question.bounds is None:
         raise VerdictError(
             f"{question.metric} has no declared bounds, so a margin has no meaning: declare them with "
             "@wb.scorer(bounds=...)"
         )
-    return Verdict(
-        *names, question.metric, margin, judge_all(report, pairs, question), **_about(report, question, names)
-    )
+    notes: tuple[str, ...] = ()
+    if against is None:
+        parts = judge_all(report, pairs, question)
+    else:
+        parts = _judge_across(report, against, pairs, question)
+        notes = (f"baseline from run {against.run_id}",)
+    return Verdict(*names, question.metric, margin, parts, notes=notes, **_about(report, question, names))
+
+
+def leading(report: Report, metric: str | None = None) -> Verdict:
+    """The two arms that lead now, by the anytime-valid sequence; the pair counts as chosen among all pairs."""
+    board = report.leaderboard(metric=metric)
+    if len(board) < 2:
+        raise VerdictError("a leading pair needs two arms with rows")
+    arms = {(f"{a['prompt']}@{a['version']}", a["model"]): a for a in report.plan["arms"]}
+    first, second = (arms[row.prompt.removesuffix("*"), row.model] for row in board.rows[:2])
+    question = report.question(metric, 0.0)
+    pairs = len(board) * (len(board) - 1) // 2
+    live = replace(question, finished=False, planned=tuple(report.cases), alpha=LIVE_ALPHA / pairs)
+    names = board.rows[0].arm, board.rows[1].arm
+    part = judge_pair((*names, ""), report.tally_of(first), report.tally_of(second), live)
+    notes = (f"chosen among {pairs} pairs",)
+    return Verdict(*names, question.metric, 0.0, (part,), notes=notes, **_about(report, question, names))
 
 
 def judge_all(report: Report, pairs: list[tuple[str, Arm, Arm]], question: Question) -> tuple[PairVerdict, ...]:
     """A verdict for each pair of arms."""
     return tuple(_judged(report, pair, question) for pair in pairs)
+
+
+def _judge_across(
+    report: Report, against: Report, pairs: list[tuple[str, Arm, Arm]], question: Question
+) -> tuple[PairVerdict, ...]:
+    """Verdicts whose baseline comes from another run: its cases take the ids that their content has in this one."""
+    mine = {content: case_id for case_id, content in report.contents().items()}
+    theirs = against.contents()
+    names = {case_id: mine[content] for case_id, content in theirs.items() if content in mine}
+    alone = len(mine) + len(theirs) - 2 * len(names)
+    if len(names) < SHARED * max(len(mine), len(theirs)):
+        raise VerdictError(
+            f"{report.run_id} and {against.run_id} share {len(names)} cases of {len(mine)} and {len(theirs)}: at least "
+            f"{SHARED:.0%} are needed, run one of them again"
+        )
+    finished = question.finished and against.done >= against.plan["trials"]
+    across = replace(question, finished=finished, planned=tuple(report.cases))
+    found = []
+    for held, one, other in pairs:
+        about = (f"{arm_name(one, held)} now", f"{arm_name(other, held)} then", held)
+        part = judge_pair(about, report.tally_of(one), against.tally_of(other).renamed(names), across)
+        found.append(replace(part, left_out=alone))
+    return tuple(found)
 
 
 def _about(report: Report, question: Question, names: tuple[str, str]) -> dict[str, Any]:
