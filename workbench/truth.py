@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from workbench.client import current
 from workbench.connect import offline
+from workbench.errors import UsageError
 from workbench.experiment import Experiment
 from workbench.records import Reply
 from workbench.scorers import score
@@ -64,6 +65,8 @@ def expected_scores(
     probability: the very scorers of a run are applied to each. Cases keep their declared difficulty."""
     offline(behaviour=behaviour)
     experiment = Experiment("truth", list(prompts), dataset, models, list(scorers), providers=providers)
+    if asking := [scorer.name for scorer in experiment.scorers if scorer.asks_models]:
+        raise UsageError(f"{', '.join(asking)} asks models, so its scores are not declared: name rule-based scorers")
     known = known_cases(experiment.dataset.name, experiment.dataset.cases)
     declared = Behaviour.load(behaviour, cases=known)
     return asyncio.run(_all(experiment, declared, split))

@@ -30,12 +30,14 @@ def compare(
     report: Annotated[str, typer.Argument(help="A run's id or folder.", autocompletion=given._run_ids)] = "latest",
     metric: Metric = None,
     margin: Margin = 0.0,
+    against: Annotated[str | None, typer.Option(help="Take the baseline from this run instead.")] = None,
     json: given.Json = None,
 ) -> int:
     """Say whether one value is better than another in a run: paired, and safe to look at as often as you like."""
     from workbench.report import load_report
 
-    return _say(load_report(report).compare(candidate, baseline, metric, margin), json)
+    earlier = load_report(against) if against else None
+    return _say(load_report(report).compare(candidate, baseline, metric, margin, earlier), json)
 
 
 @takes_asked
