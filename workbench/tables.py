@@ -45,6 +45,7 @@ def table(head: str, body: str, caption: str) -> str:
 
 
 def cut(text: str) -> str:
+    """The beginning of a long text, and how much of it is left out."""
     return text if len(text) <= CELL else f"{text[:CELL]} … and {len(text) - CELL:,} more characters"
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import sqlite3
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -299,6 +301,39 @@ def test_old_and_new_replies_are_not_paired(server: StandIn, home: Path) -> None
     assert len(list(read_rows(home / ".workbench" / "confirmations.jsonl"))) == 1
     verdict = asyncio.run(exp.confirm("ticket-triage@v4", "ticket-triage@v3", cache="refresh"))
     assert verdict.parts[0].alpha == pytest.approx(0.05 / 6)
+
+
+def test_new_draws_are_another_try(server: StandIn) -> None:
+    """Asking a confirmed question anew spends again, and what is shown afterwards keeps the later, smaller share."""
+    exp = experiment()
+    pair = ("ticket-triage@v4", "ticket-triage@v3")
+    shares = [asyncio.run(exp.confirm(*pair, cache=mode)).parts[0].alpha for mode in ("on", "refresh", "on", "refresh")]
+    assert shares == pytest.approx([0.05 / 2, 0.05 / 6, 0.05 / 6, 0.05 / 12])
+
+
+def test_two_processes_never_take_the_same_share(server: StandIn, home: Path) -> None:
+    """Confirmations from several threads of control each get a share of their own."""
+    exp = experiment()
+    first = asyncio.run(exp.confirm("ticket-triage@v4", "ticket-triage@v3"))
+    script = (
+        "import sys; from types import SimpleNamespace as N; from workbench.experiment.confirm import spend; "
+        "print(spend(N(run_id=sys.argv[1], case_hashes=list), 'tickets', 1, ['q'], anew=False).k)"
+    )
+    started = [
+        subprocess.Popen([sys.executable, "-c", script, str(i)], stdout=subprocess.PIPE, text=True) for i in range(6)
+    ]
+    taken = sorted(int(process.communicate()[0]) for process in started)
+    assert first.parts[0].alpha == 0.025
+    assert taken == [2, 3, 4, 5, 6, 7]
+
+
+def test_raced_test_cases_are_seen(server: StandIn) -> None:
+    """A race over all cases has shown the test cases, under whatever name: they confirm nothing any more."""
+    everything = wb.Dataset("renamed", wb.load_dataset("tickets").cases)
+    raced = wb.Experiment("r", "ticket-triage@v1,v2,v4", everything, "openai:gpt-6-luna", FIELDS)
+    asyncio.run(raced.race())
+    with pytest.raises(VerdictError, match="unseen test cases"):
+        asyncio.run(experiment().confirm("ticket-triage@v4", "ticket-triage@v3"))
 
 
 def test_enough_fresh_cases_open_a_new_account(server: StandIn, home: Path) -> None:

@@ -7,6 +7,7 @@ there are. Enough fresh test cases open a new account, judged on those cases alo
 
 from __future__ import annotations
 
+import fcntl
 import json
 from dataclasses import dataclass, replace
 from itertools import product
@@ -58,7 +59,7 @@ def unseen_cases(dataset: Dataset) -> tuple[Case, ...]:
             "unseen: put it into datasets/ and load it by name"
         )
     test = dataset.test.cases
-    shown = _shown(dataset.name)
+    shown = _shown()
     cases = tuple(case for case in test if case_hash(case) not in shown)
     if len(cases) < FEWEST_CASES:
         raise VerdictError(
@@ -118,30 +119,32 @@ async def check_judge(scorer: Scorer, dataset: Dataset) -> None:
         await calibration.check_anchors(scorer, dataset=dataset)
 
 
-def spend(design: Design, dataset: str, account: int, question: list[Any]) -> Spending:
-    """Take the next share of the account, on disk before anything is judged; the same question again takes none.
+def spend(design: Design, dataset: str, account: int, question: list[Any], *, anew: bool) -> Spending:
+    """Take the next share of the account, on disk before anything is judged.
 
-    Raises StorageError when it cannot be written: an unrecorded confirmation would be one too many.
+    The same question again takes none and keeps the share it had, unless its replies were asked for `anew`: new draws
+    are another try. Raises StorageError when it cannot be written: an unrecorded confirmation would be one too many.
     """
-    entries = [entry for entry in _entries(dataset) if entry["account"] == account]
     asked = sha256(canonical([design.run_id, question]))
-    for entry in entries:
-        if entry["question"] == asked:
-            return Spending(account, entry["k"])
-    spending = Spending(account, len(entries) + 1)
-    line = {
-        "dataset": dataset,
-        "account": account,
-        "k": spending.k,
-        "alpha": spending.alpha,
-        "question": asked,
-        "asked": question,
-        "run": design.run_id,
-        "cases": design.case_hashes(),
-    }
     path = state_dir("confirmations.jsonl")
     try:
         with path.open("a", encoding="utf-8") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)  # two processes must not take the same share
+            entries = [entry for entry in _entries(dataset) if entry["account"] == account]
+            before = [entry["k"] for entry in entries if entry["question"] == asked]
+            if before and not anew:
+                return Spending(account, before[-1])
+            spending = Spending(account, len(entries) + 1)
+            line = {
+                "dataset": dataset,
+                "account": account,
+                "k": spending.k,
+                "alpha": spending.alpha,
+                "question": asked,
+                "asked": question,
+                "run": design.run_id,
+                "cases": design.case_hashes(),
+            }
             file.write(json.dumps(line) + "\n")
     except OSError as error:
         raise StorageError(f"{path} cannot be written: {error}; nothing was judged") from None
@@ -189,16 +192,15 @@ def _entries(dataset: str) -> list[dict[str, Any]]:
     return [entry for entry in read_rows(state_dir("confirmations.jsonl")) if entry["dataset"] == dataset]
 
 
-def _shown(dataset: str) -> set[str]:
-    """Hashes of the test cases that exploratory runs on this dataset have shown."""
+def _shown() -> set[str]:
+    """Hashes of the cases that any run but a confirmation has shown, under whatever name its dataset went."""
     found: set[str] = set()
     for path in state_dir("runs").glob("*/plan.json"):
         try:
             plan = json.loads(path.read_text("utf-8"))
         except (OSError, ValueError):
             continue
-        seen = plan["identity"]["split"] != "dev" and plan.get("purpose", "explore") == "explore"
-        if seen and plan["dataset"]["name"] == dataset:
+        if plan["identity"]["split"] != "dev" and plan["purpose"] != "confirm":
             cases = read_rows(path.parent / "cases.jsonl")
             found |= {sha256(canonical([case["inputs"], case["expected"]])) for case in cases}
     return found

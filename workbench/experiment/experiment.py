@@ -159,8 +159,11 @@ class Experiment:
         if report.done < design.trials:
             raise BudgetReached(f"not confirmed: {report.message} Nothing was judged.")
         confirming.check_ages(design)
-        asked = [*names, metric or report.metrics[0], margin]
-        spending = confirming.spend(design, self.dataset.name, account, asked)
+        question = report.question(metric, margin)
+        # more labels are another look at a judge's verdict
+        labels = sum(map(len, question.judged.labels.values())) if question.judged else 0
+        asked = [*names, question.metric, margin, labels]
+        spending = confirming.spend(design, self.dataset.name, account, asked, anew=cache == "refresh")
         return confirming.confirmed(report, names[0], names[1], metric, margin, spending.alpha)
 
     def _confirmation(
