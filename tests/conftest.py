@@ -1,5 +1,5 @@
 """What every test gets: a workspace of its own, no settings from outside, the same examples on every run;
-and, for those that ask, one stand-in server over real HTTP."""
+and, for those that ask, one stand-in server of each kind over real HTTP."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from workbench import connect
 from workbench.client import use
 from workbench.datasets import load_dataset
 from workbench.settings import DEFAULTS
-from workbench.sim import StandIn
+from workbench.sim import StandIn, StandInLangfuse
 from workbench.sim.cases import known_cases
 
 if TYPE_CHECKING:
@@ -27,7 +27,10 @@ hypothesis_settings.load_profile("steady")
 @pytest.fixture(autouse=True)
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The test's workspace."""
-    for name in (*DEFAULTS, *(name for name in os.environ if name.startswith(("ANTHROPIC_", "OPENAI_", "OLLAMA_")))):
+    for name in (
+        *DEFAULTS,
+        *(name for name in os.environ if name.startswith(("ANTHROPIC_", "OPENAI_", "OLLAMA_", "LANGFUSE_"))),
+    ):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("WORKBENCH_HOME", str(tmp_path))
     return tmp_path
@@ -50,3 +53,17 @@ def server(running_server: StandIn) -> Iterator[StandIn]:
     connect.at({name: running_server.url + path for name, path in connect.PATHS.items()})
     yield running_server
     use(None)
+
+
+@pytest.fixture(scope="session")
+def running_langfuse() -> Iterator[StandInLangfuse]:
+    """One Langfuse for the whole session, with its store in a temporary file."""
+    with StandInLangfuse() as server:
+        yield server
+
+
+@pytest.fixture
+def langfuse(running_langfuse: StandInLangfuse) -> StandInLangfuse:
+    """The Langfuse as new: nothing stored, no faults."""
+    running_langfuse.control("reset", {})
+    return running_langfuse

@@ -159,6 +159,11 @@ def load_dataset(source: str | Path | pd.DataFrame, *, columns: Mapping[str, str
     return _build(name or "dataframe", records, "DataFrame", columns or {}, False)
 
 
+def dataset_of(name: str, rows: Iterable[Any], where: str) -> Dataset:
+    """A dataset from records as a file's lines hold them; `where` names their source in errors. Raises DatasetError."""
+    return _build(name, [(f"record {i}", row) for i, row in enumerate(rows, 1)], where, {}, False)
+
+
 def dataset_names() -> dict[str, Path]:
     """Every dataset that a name can mean, with its file."""
     found: dict[str, Path] = {}
@@ -183,7 +188,7 @@ def append_case(path: Path, case: Case) -> None:
     held = path.exists() and path.stat().st_size > 0
     if held and case.id in load_dataset(path)._by_id:
         raise DatasetError(f"{path}: a case {case.id!r} exists already")
-    line = _case_line(case)
+    line = case_line(case)
     if held and not path.read_bytes().endswith(b"\n"):
         line = b"\n" + line  # an editor left the last line open
     try:
@@ -193,7 +198,7 @@ def append_case(path: Path, case: Case) -> None:
         raise StorageError(f"{path}: cannot be written: {error}. Free space or rights, then add it again.") from None
 
 
-def _case_line(case: Case) -> bytes:
+def case_line(case: Case) -> bytes:
     """The case as a line of JSONL, with its split only where the id alone would give another."""
     row = {"id": case.id, "inputs": dict(case.inputs), "expected": case.expected, "tags": list(case.tags)}
     if case.split != _split(None, case.id):

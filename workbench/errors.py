@@ -10,10 +10,18 @@ WorkbenchError                    exit code
 │   ├── PlanError                      an experiment that cannot be run as written
 │   ├── ReportError                    runs and reports that do not exist or cannot be read
 │   ├── VerdictError                   a comparison or confirmation that cannot be made as asked
-│   └── LabelError                     labels that cannot be read or do not fit their dataset or judge
+│   ├── LabelError                     labels that cannot be read or do not fit their dataset or judge
+│   └── BaselineError                  a baseline that is missing, unreadable, or of another kind
 ├── BudgetReached                 3    the next call might have passed the cap
 ├── StorageError                  1    disk full, read-only, locked; what was written stays
 ├── NotRecorded                   1    a miss in replay mode; nothing was sent
+├── RegressionFound               1    a report is worse than its baseline; raised on request alone
+├── LangfuseError                 1    Langfuse answered with an error, or not at all
+│   ├── LangfuseAway                   nobody answers, 408, 429, 5xx: the same call may succeed later
+│   ├── LangfuseRefused           2    400, 401, 403, 413, 422: keys, names, labels or sizes are wrong
+│   └── LangfuseMissing           2    404: no such prompt, version, label or dataset
+├── PromotionRefused              5    policy or evidence does not allow it; nothing was moved
+├── PromotionFailed               1    the label is not where it was to go; the message says where it is
 └── CallError                     1    one call to a model failed (becomes `Row.error`)
     ├── KeyRefused                     401, 403: the key is wrong or may not do this
     ├── RequestRefused                 400, 404, 413, 422: the same request would fail again
@@ -84,6 +92,10 @@ class LabelError(UsageError):
     """Labels cannot be read, or do not fit their dataset or judge."""
 
 
+class BaselineError(UsageError):
+    """A baseline is missing, cannot be read, or is of another kind."""
+
+
 class BudgetReached(WorkbenchError):
     """The next call might have passed the cap, so it was not made."""
 
@@ -96,6 +108,60 @@ class StorageError(WorkbenchError):
 
 class NotRecorded(WorkbenchError):
     """Replay mode, and the cache does not hold this reply; nothing was sent."""
+
+
+class RegressionFound(WorkbenchError):
+    """A report is worse than its baseline; raised by `Regression.require` alone."""
+
+
+class LangfuseError(WorkbenchError):
+    """Langfuse answered with an error, or not at all. `status`: the HTTP status, None without an answer.
+
+    `retry_after_s`: what the server asked for. `maybe_done`: the answer was lost, the work may have been done.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int | None = None,
+        retry_after_s: float | None = None,
+        maybe_done: bool = False,
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.retry_after_s = retry_after_s
+        self.maybe_done = maybe_done
+
+
+class LangfuseAway(LangfuseError):
+    """Nobody answers, or 408, 429, 5xx: the same call may succeed later."""
+
+
+class LangfuseRefused(LangfuseError):
+    """400, 401, 403, 413 or 422: the same call would fail again."""
+
+    exit_code = 2
+
+
+class LangfuseMissing(LangfuseError):
+    """404: there is no such prompt, version, label or dataset."""
+
+    exit_code = 2
+
+
+class PromotionRefused(WorkbenchError):
+    """Policy or evidence does not allow it; nothing was moved. `unmet`: every point, each with its cure."""
+
+    exit_code = 5
+
+    def __init__(self, message: str, unmet: Iterable[str] = ()) -> None:
+        super().__init__(message)
+        self.unmet = tuple(unmet)
+
+
+class PromotionFailed(WorkbenchError):
+    """The label is not where it was to go; the message says where it is and what was recorded."""
 
 
 class CallError(WorkbenchError):

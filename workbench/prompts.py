@@ -10,13 +10,13 @@ import difflib
 import json
 import os
 import re
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from workbench.errors import PromptError, StorageError, choices
+from workbench.errors import PromptError, choices
+from workbench.files import write_new
 from workbench.records import Message, canonical, sha256
 from workbench.settings import workspace
 
@@ -35,6 +35,7 @@ _UNSAFE_IN_YAML = re.compile(
     r"\A\s|[^\S\n](?:\n|\Z)|[^\n\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]"
 )
 _ROLES = frozenset({"system", "user", "assistant"})
+_TURN = frozenset({"role", "content", "type"})
 _LANGFUSE_INCLUDE = "@@@langfusePrompt"
 
 
@@ -71,6 +72,23 @@ class Prompt:
     def from_text(cls, name: str, text: str, **config: Any) -> Prompt:
         """A draft from plain text: `Prompt.from_text("greeting", "Greet {{who}}.", max_tokens=64)`."""
         return cls(name, text, config)
+
+    @classmethod
+    def from_plain(cls, name: str, plain: Any, config: Mapping[str, Any], version: str, **about: Any) -> Prompt:
+        """The inverse of `plain`: a prompt from JSON data, as Langfuse and a run's plan keep it. `about`: tags and
+        commit_message. Raises PromptError."""
+        if isinstance(plain, str):
+            return cls(name, plain, config, version=version, **about)
+        where = f"prompt {name}@{version}"
+        if not isinstance(plain, list) or not all(isinstance(one, dict) and one.keys() <= _TURN for one in plain):
+            raise PromptError(f"{where}: must be text or a list of messages with role and content")
+        turns = tuple(Message(one.get("role", ""), one.get("content", "")) for one in plain)
+        return cls(name, turns, config, version=version, **about)
+
+    @property
+    def plain(self) -> Any:
+        """The template as JSON data: a text, or a list of messages with role and content."""
+        return _plain(self.template)
 
     @property
     def ref(self) -> str:
@@ -141,7 +159,7 @@ class Prompt:
                     return saved
             number = max((int(version[1:]) for version in files), default=0) + 1
             path = workspace() / "prompts" / self.name / f"v{number}.yaml"
-            if _write_new(path, text):
+            if write_new(path, text):
                 return _read(path, self.name, f"v{number}")
 
     def diff(self, other: Prompt) -> str:
@@ -193,6 +211,13 @@ def prompt_names() -> dict[str, list[str]]:
             if _VERSION.fullmatch(path.stem):
                 names.setdefault(path.parent.relative_to(root).as_posix(), [])
     return {name: list(_version_files(name)) for name in sorted(names)}
+
+
+def prompt_folders(name: str) -> list[Path]:
+    """Where files of a prompt may be, the workspace's folder before the shipped one. Raises PromptError for no name."""
+    if not _is_name(name):
+        raise PromptError(f"{name!r} is no prompt name: use letters, digits, '-', '_', '.', and '/' for folders")
+    return [root / name for root in _roots()]
 
 
 def to_yaml(prompt: Prompt) -> str:
@@ -397,23 +422,6 @@ def _as_text(value: Any) -> str:
 
 def _fill(parts: list[str], values: Mapping[str, str]) -> str:
     return "".join([values[part] if i % 2 else part for i, part in enumerate(parts)])
-
-
-def _write_new(path: Path, text: str) -> bool:
-    """Create `path` with `text`, complete or not at all; False if it exists (another process was faster)."""
-    temporary = path.with_name(f".{path.name}.{os.urandom(8).hex()}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_text(text, "utf-8")
-        os.link(temporary, path)
-    except FileExistsError:
-        return False
-    except OSError as error:
-        raise StorageError(f"{path}: cannot be written: {error}. Free space or rights, then save again.") from None
-    finally:
-        with suppress(OSError):
-            temporary.unlink(missing_ok=True)
-    return True
 
 
 def unused(prompts: Iterable[Prompt], given: Iterable[str]) -> list[str]:

@@ -155,7 +155,8 @@ class Score:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One trial's flat, JSON-ready record; failures are rows too. Units as in `Reply` and `Usage`."""
+    """One trial's flat, JSON-ready record; failures are rows too. Units as in `Reply` and `Usage`; `finished_at` is in
+    seconds since 1970 and says when the trial was done here, also for a hit."""
 
     run_id: str
     prompt: str
@@ -190,6 +191,7 @@ class Row:
     attempts: int = 0
     error: str | None = None
     error_type: str | None = None
+    finished_at: float | None = None
 
     def to_json(self) -> str:
         """The row as one line of JSON, fields in the order above."""

@@ -28,15 +28,19 @@ DEFAULTS: dict[str, str | None] = {
     "OLLAMA_FAST": None,
     "OLLAMA_BALANCED": None,
     "OLLAMA_POWERFUL": None,
+    "LANGFUSE_BASE_URL": None,
+    "LANGFUSE_PUBLIC_KEY": None,
+    "LANGFUSE_SECRET_KEY": None,
     "WORKBENCH_LIVE": "0",
     "WORKBENCH_RUN_BUDGET": "5",
     "WORKBENCH_CONCURRENCY": "16",
     "WORKBENCH_TIMEOUT_S": "120",
     "WORKBENCH_PRICES": None,
+    "WORKBENCH_TRACES": "1",
 }
 """Every setting with its shipped value; `WORKBENCH_HOME` comes from the environment alone."""
 
-SECRET = frozenset({"ANTHROPIC_API_KEY", "OPENAI_API_KEY", "OLLAMA_API_KEY"})
+SECRET = frozenset({"ANTHROPIC_API_KEY", "OPENAI_API_KEY", "OLLAMA_API_KEY", "LANGFUSE_SECRET_KEY"})
 TRUE = frozenset({"1", "true", "yes", "on"})
 
 
@@ -89,6 +93,23 @@ def is_live() -> bool:
     return (setting("WORKBENCH_LIVE").text or "").lower() in TRUE
 
 
+def tool_table(name: str) -> dict[str, Any]:
+    """`[tool.workbench.<name>]` of the workspace's pyproject.toml, empty where there is none. Raises SettingsError."""
+    import tomllib
+
+    path = workspace() / "pyproject.toml"
+    try:
+        content = tomllib.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        raise SettingsError(f"{path}: cannot be read: {error}") from None
+    found = content.get("tool", {}).get("workbench", {}).get(name, {})
+    if not isinstance(found, dict):
+        raise SettingsError(f"{path}: [tool.workbench.{name}] must be a table")
+    return found
+
+
 def concurrency() -> int:
     """`WORKBENCH_CONCURRENCY` without loading pydantic: a replay needs this one number. Raises SettingsError."""
     found = setting("WORKBENCH_CONCURRENCY")
@@ -133,8 +154,10 @@ def _model() -> type[BaseSettings]:
         "anthropic_api_key": (SecretStr | None, None),
         "openai_api_key": (SecretStr | None, None),
         "ollama_api_key": (SecretStr | None, None),
+        "langfuse_secret_key": (SecretStr | None, None),
         "openai_api": (Literal["responses", "chat_completions"], ...),
         "workbench_live": (bool, ...),
+        "workbench_traces": (bool, ...),
         "workbench_run_budget": (float, Field(gt=0, allow_inf_nan=False)),
         "workbench_concurrency": (int, Field(ge=1)),  # the same rule as in `concurrency()`
         "workbench_timeout_s": (float, Field(gt=0, allow_inf_nan=False)),

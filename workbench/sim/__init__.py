@@ -1,4 +1,4 @@
-"""Stand-in servers: one loopback server that speaks the wire formats of three vendors.
+"""Stand-in servers: one that speaks the wire formats of three model vendors, and a Langfuse; loopback only.
 
 Importing this costs nothing: the server's library is loaded only in the child process that serves.
 """
@@ -12,15 +12,17 @@ from workbench.sim.origin import origin_of
 
 if TYPE_CHECKING:
     from workbench.sim.behaviour import Behaviour
+    from workbench.sim.langfuse.process import StandInLangfuse
     from workbench.sim.process import StandIn
     from workbench.sim.recordings import Recordings
 
-__all__ = ["Behaviour", "Recordings", "StandIn", "origin_of"]
+__all__ = ["Behaviour", "Recordings", "StandIn", "StandInLangfuse", "origin_of"]
 
 _HOMES = {
     "Behaviour": "workbench.sim.behaviour",
     "Recordings": "workbench.sim.recordings",
     "StandIn": "workbench.sim.process",
+    "StandInLangfuse": "workbench.sim.langfuse.process",
 }
 
 

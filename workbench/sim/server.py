@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import errno
 import json
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
 from workbench.sim import catalogs
 from workbench.sim.desk import Desk
+from workbench.sim.hosting import PortTaken, listening
 from workbench.sim.said import Problem
 from workbench.sim.sending import Sending
 from workbench.sim.wire import dumps
@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from workbench.sim.config import Config
     from workbench.sim.wire import Wire
 
-HOST = "127.0.0.1"
+__all__ = ["Door", "PortTaken", "serve", "serving"]
+
 LARGEST_BODY = 32 * 1024 * 1024
 WRONG_KEY = "wrong-key"
 WIRES: dict[str, Wire] = {
@@ -39,10 +40,6 @@ WIRES: dict[str, Wire] = {
     "/v1/embeddings": OpenAIEmbeddings(),
     "/api/embed": OllamaEmbed(),
 }
-
-
-class PortTaken(OSError):
-    """Somebody else listens on the wanted port."""
 
 
 class Door(web.Server):
@@ -115,21 +112,8 @@ class Door(web.Server):
 @asynccontextmanager
 async def serving(config: Config) -> AsyncIterator[str]:
     """The URL of a running server, on the loopback only; raises PortTaken if somebody else has the port."""
-    desk = Desk.of(config)
-    runner = web.ServerRunner(Door(desk), shutdown_timeout=0.1)
-    await runner.setup()
-    try:
-        site = web.TCPSite(runner, HOST, config.port, backlog=1024)
-        try:
-            await site.start()
-        except OSError as error:
-            if error.errno != errno.EADDRINUSE:
-                raise
-            raise PortTaken(f"port {config.port} on {HOST} is taken; choose another, or 0 for any free one") from None
-        yield f"http://{HOST}:{runner.addresses[0][1]}"
-    finally:
-        with suppress(TimeoutError):
-            await runner.cleanup()
+    async with listening(Door(Desk.of(config)), config.port) as url:
+        yield url
 
 
 async def serve(config: Config, ready: Callable[[str], None], until: asyncio.Event | None = None) -> None:

@@ -1,0 +1,1 @@
+"""Langfuse: prompts, datasets, traces and scores of a project, and the prompt that is in production."""
