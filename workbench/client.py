@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -22,8 +23,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from workbench.catalog import Model
+    from workbench.langfuse.server import Server
     from workbench.providers import Connection, Provider
     from workbench.records import Reply
+
+    OnDelta = Callable[[str], object]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +53,8 @@ class Session:
     """Who answers, and the money that all runs of this notebook or command may spend together.
 
     `live`: somebody may be paid. `run_budget_usd`: the cap of a run that names none. `missing`: provider name -> why it
-    cannot be used. `notes` are told with every plan.
+    cannot be used. `notes` are told with every plan. `langfuse`: opens the Langfuse that prompts are promoted on, None
+    where there is none; `traces`: runs are sent there too.
     """
 
     origins: Mapping[str, Origin]
@@ -59,6 +64,8 @@ class Session:
     missing: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     close: Callable[[], None] = lambda: None
+    langfuse: Callable[[], Server | None] = lambda: None
+    traces: bool = False
 
     def origin(self, provider: str) -> Origin:
         """Who answers for `provider`. Raises SettingsError with the cure or the choices."""
@@ -97,6 +104,11 @@ def use_by_default(opener: Callable[[], Session]) -> None:
     """Who opens a session when a run starts before anyone chose one; a door registers itself here."""
     global _open_default
     _open_default = opener
+
+
+def in_use() -> Session | None:
+    """The session in use, None when nobody chose one yet."""
+    return _current
 
 
 def current() -> Session:
@@ -140,15 +152,17 @@ class Client:
         found = self.cache.get_many(wanted)
         return [found.get(key) for key in keys]
 
-    async def complete(self, request: Request, model: Model) -> Reply:
+    async def complete(self, request: Request, model: Model, on_delta: OnDelta | None = None) -> Reply:
         """The reply to `request`: a hit, or a call. `model` gives its price.
 
+        With `on_delta` the call is streamed and each piece of text told as it comes; an empty piece begins each
+        attempt, and what came before it is void. A hit, and a call that somebody else has under way, tell nothing.
         Raises NotRecorded on a miss in replay mode, BudgetReached, CallError, StorageError.
         """
         hit = self.lookup([request])[0]
-        return hit if hit is not None else await self.fetch(request, model)
+        return hit if hit is not None else await self.fetch(request, model, on_delta)
 
-    async def fetch(self, request: Request, model: Model) -> Reply:
+    async def fetch(self, request: Request, model: Model, on_delta: OnDelta | None = None) -> Reply:
         """The reply to a request that `lookup` did not find. Identical requests under way share one call."""
         if self.mode == "replay":
             raise NotRecorded(self._not_recorded(request))
@@ -162,7 +176,7 @@ class Client:
         outcome: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
         self._under_way[key] = outcome
         try:
-            reply = await self._call(request, model, key, identity)
+            reply = await self._call(request, model, key, identity, on_delta)
             outcome.set_result(reply)
             return reply
         except asyncio.CancelledError:
@@ -175,6 +189,14 @@ class Client:
         finally:
             del self._under_way[key]
 
+    def prepare(self, request: Request) -> None:
+        """Open what a call for this request will need, unless it is a hit: its time then holds no start-up of others.
+
+        Raises SettingsError for a provider that cannot be used.
+        """
+        if self.mode != "replay" and self.lookup([request])[0] is None:
+            self._provider(request.provider)
+
     async def close(self) -> None:
         """Close connections and files."""
         for provider in self._providers.values():
@@ -182,7 +204,7 @@ class Client:
         self._providers.clear()
         await self.cache.close()
 
-    async def _call(self, request: Request, model: Model, key: str, identity: str) -> Reply:
+    async def _call(self, request: Request, model: Model, key: str, identity: str, on_delta: OnDelta | None) -> Reply:
         """Attempts until one succeeds or no more are allowed; each one is paid for by a reservation of its own."""
         beside = [request.output_schema or "", *request.tools]
         extra_bytes = sum(len(canonical(one)) for one in beside) if request.output_schema or request.tools else 0
@@ -192,7 +214,7 @@ class Client:
         while True:
             attempt += 1
             try:
-                reply, slot_s = await self._attempt(request, model, worst_usd, key, identity)
+                reply, slot_s = await self._attempt(request, model, worst_usd, (key, identity), on_delta)
             except CallError as error:
                 error.attempts = attempt
                 self.traffic.rate_limited += error.status == 429
@@ -205,7 +227,12 @@ class Client:
             return replace(reply, attempts=attempt, waited_s=waited_s + slot_s)
 
     async def _attempt(
-        self, request: Request, model: Model, worst_usd: float | None, key: str, identity: str
+        self,
+        request: Request,
+        model: Model,
+        worst_usd: float | None,
+        kept_as: tuple[str, str],
+        on_delta: OnDelta | None,
     ) -> tuple[Reply, float]:
         """One attempt: reserve, wait for a slot, call, price, store, settle. Returns the reply and the slot's wait."""
         reservation = await self.ledger.reserve(worst_usd)
@@ -215,15 +242,16 @@ class Client:
             async with self.traffic.slot(request.provider) as slot_s:
                 # From here on the vendor may charge, whatever becomes of the answer.
                 uncertain_usd = reservation.amount_usd
-                reply = await self._provider(request.provider).complete(request)
+                provider = self._provider(request.provider)
+                reply = await (provider.complete(request) if on_delta is None else _told(provider, request, on_delta))
             self._check_origin(request, reply)
             cost_usd = catalog.price(model, reply.usage)
             spent_usd, uncertain_usd = cost_usd, 0.0
             reply = replace(reply, cost_usd=cost_usd, spent_usd=cost_usd)
             # A stand-in that knows no such case may know it tomorrow, when the dataset has been added.
             if self.mode != "off" and not (reply.loose and reply.source == "simulated"):
-                await self.cache.put(key, identity, reply)
-                self._refreshed.add(key)
+                await self.cache.put(*kept_as, reply)
+                self._refreshed.add(kept_as[0])
             return reply, slot_s
         except CallError as error:
             uncertain_usd = reservation.amount_usd if error.maybe_charged else 0.0
@@ -254,6 +282,21 @@ class Client:
         nearest = self.cache.nearest(request)
         why = f"the nearest stored request differs in {'; '.join(nearest[1])}" if nearest else "the cache is empty"
         return f"{request.provider}:{request.model}: not in the cache, and this is a replay; {why}"
+
+
+async def _told(provider: Provider, request: Request, on_delta: OnDelta) -> Reply:
+    """One streamed call whose pieces are told; whatever the listener raises, the call is paid for and goes on."""
+    reply: Reply | None = None
+    with suppress(Exception):
+        on_delta("")
+    async for part in provider.stream(request):
+        if isinstance(part, str):
+            with suppress(Exception):
+                on_delta(part)
+        else:
+            reply = part
+    assert reply is not None  # the adapters' law: exactly one, and it is last
+    return reply
 
 
 class Asking:

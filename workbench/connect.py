@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -17,7 +18,9 @@ from workbench import settings
 from workbench.client import Origin, Session, use, use_by_default
 from workbench.datasets import Dataset, dataset_names, load_dataset
 from workbench.errors import DatasetError, SettingsError, UsageError, choices
+from workbench.langfuse.configured import ConfiguredProject, who_is_at
 from workbench.ledger import Ledger
+from workbench.projects import StandInProject
 from workbench.providers import PROVIDERS, Connection
 from workbench.sim import StandIn
 from workbench.sim.cases import known_cases
@@ -34,7 +37,6 @@ PATHS = {"anthropic": "", "openai": "/v1", "ollama": ""}
 """Where each wire format lives below a stand-in server's root."""
 
 NO_KEY = "stand-in"
-PROBE_S = 2.0
 
 
 @dataclass
@@ -54,18 +56,21 @@ def offline(
     seed: int = 0,
     datasets: Iterable[Dataset] = (),
     latency_s: float | None = None,
+    traces: bool = False,
 ) -> Answering:
     """Stand-in servers answer from now on, whatever keys are set; nothing leaves this machine and nothing is paid.
 
     The server is a child process, started on the first call that the cache cannot answer. `recordings`: a JSONL of what
     real models said, instead of simulated models. `behaviour`: another declaration than the shipped one. `seed`:
     another draw of the same models. `datasets`: more datasets whose cases the simulated models know, beside those that
-    have a name. `latency_s`: a constant instead of the declared latencies. Raises UsageError for unreadable files.
+    have a name. `latency_s`: a constant instead of the declared latencies. `traces`: runs are sent to the stand-in
+    Langfuse, which prompts are promoted on in any case. Raises UsageError for unreadable files.
     """
     try:
         stand_in = _LazyStandIn(recordings, behaviour, seed, tuple(datasets), latency_s)
     except (OSError, ValueError) as error:
         raise UsageError(f"offline: {error}") from None
+    langfuse = StandInProject()
     origins = {
         name: Origin(
             name,
@@ -80,7 +85,14 @@ def offline(
     answers = (
         f"recordings from {recordings}" if recordings else "simulated models; their numbers are declared, not measured"
     )
-    session = Answering(origins, notes=tuple(_unused_keys()), close=stand_in.close, title=f"Offline: {answers}.")
+    session = Answering(
+        origins,
+        notes=tuple(_unused_keys()),
+        close=lambda: _close_all(stand_in, langfuse),
+        langfuse=langfuse.server,
+        traces=traces,
+        title=f"Offline: {answers}.",
+    )
     use(session)
     return session
 
@@ -103,14 +115,18 @@ def live(budget_usd: float | None = None) -> Answering:
     cap = None if budget_usd is None or budget_usd == math.inf else budget_usd
     per_run = values.workbench_run_budget if budget_usd is None else None
     told = f"${cap:g} in all" if cap else f"${per_run:g} a run" if per_run else "without a cap"
+    langfuse = ConfiguredProject()
     session = Answering(
         origins,
-        Ledger(cap),
+        Ledger(cap, process_ledger()),
         live=True,
         run_budget_usd=per_run,
         missing=missing,
         title=f"Live: real calls are made and paid for, {told}.",
         notes=tuple(f"{name} is left out: {cure}" for name, cure in missing.items()),
+        close=langfuse.close,
+        langfuse=langfuse.server,
+        traces=values.workbench_traces and langfuse.is_set,
     )
     use(session)
     return session
@@ -133,15 +149,25 @@ def at(addresses: Mapping[str, str], *, replay: bool = False) -> Answering:
     live = not all(origin.stand_in for origin in origins.values())
     missing = {name: "no address was given for it" for name in PROVIDERS if name not in origins}
     where = ", ".join(f"{name} at {_normal(url)}" for name, url in addresses.items())
+    langfuse: StandInProject | ConfiguredProject = ConfiguredProject() if live else StandInProject()
     session = Answering(
         origins,
+        Ledger(None, process_ledger()),
         live=live,
         run_budget_usd=values.workbench_run_budget if live else None,
         missing=missing,
         title=f"{where} answers.",
+        close=langfuse.close,
+        langfuse=langfuse.server,
+        traces=live and values.workbench_traces and langfuse.is_set,
     )
     use(session)
     return session
+
+
+def _close_all(*parts: _LazyStandIn | StandInProject) -> None:
+    for part in parts:
+        part.close()
 
 
 def stand_in_config(
@@ -154,6 +180,14 @@ def stand_in_config(
     except (OSError, ValueError) as error:
         raise UsageError(f"sim: {error}") from None
     return server.config
+
+
+@lru_cache(maxsize=1)
+def process_ledger() -> Ledger | None:
+    """What this process may spend in all, whatever a notebook asks for: a night sets WORKBENCH_PROCESS_BUDGET for its
+    kernels, from the environment alone. None without one."""
+    cap = os.environ.get("WORKBENCH_PROCESS_BUDGET")
+    return Ledger(float(cap)) if cap else None
 
 
 def default() -> Session:
@@ -269,20 +303,8 @@ def _identity(url: str, replay: bool) -> dict[str, Any] | None:
 
 
 def _ask_identity(url: str) -> dict[str, Any] | None:
-    from http.client import HTTPConnection, HTTPException
-
-    parts = urlsplit(url)
-    if parts.hostname not in ("127.0.0.1", "localhost", "::1"):
-        return None  # stand-ins listen on the loopback only; nobody else is asked
-    probe = HTTPConnection(parts.hostname, parts.port or 80, timeout=PROBE_S)
-    try:
-        probe.request("GET", "/sim/identity")
-        answer = json.loads(probe.getresponse().read(4096))
-        return answer if isinstance(answer, dict) and str(answer.get("origin", "")).startswith("sim:") else None
-    except (OSError, HTTPException, ValueError):
-        return None
-    finally:
-        probe.close()
+    answer = who_is_at(url)
+    return answer if isinstance(answer, dict) and str(answer.get("origin", "")).startswith("sim:") else None
 
 
 def _normal(url: str) -> str:

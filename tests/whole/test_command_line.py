@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+import workbench as wb
 from workbench.cli import run_command
 
 if TYPE_CHECKING:
@@ -252,3 +253,21 @@ def test_gsm8k_recordings_give_the_published_counts(home: Path) -> None:
     board = json.loads((home / "out.json").read_text())["leaderboard"]
     assert {row["model"]: row["correct"] for row in board} == dict(zip(names, (286, 515, 458, 742), strict=True))
     assert {(row["n"], row["n_scored"], row["source"]) for row in board} == {(1319, 1319, "recorded")}
+
+
+def test_unsent_results_have_their_own_exit_code(
+    server: StandIn, home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A run whose results Langfuse did not take is done, says how many are left and how to send them, and exits 6."""
+    from workbench.cli.experiments import run_and_show
+    from workbench.client import current
+    from workbench.langfuse.server import Address, Server
+
+    with Server(Address("http://127.0.0.1:9", "pk-lf-nobody", "sk-lf-nobody", stand_in=True)) as nobody:
+        session = current()
+        session.langfuse, session.traces = (lambda: nobody), True
+        experiment = wb.Experiment("unsent", "ticket-triage@v2", "tickets", "openai:gpt-6-luna", "exact")
+        assert run_and_show(experiment, {"sample": 5}, None) == 6
+    assert run_command(["langfuse"]) == 6
+    said = capsys.readouterr().out
+    assert "5 results are not yet in Langfuse" in said and "workbench langfuse sync" in said and "sk-lf" not in said

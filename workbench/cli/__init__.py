@@ -1,5 +1,6 @@
 """The `workbench` command. Exit codes: 0 done, better, not worse · 1 failed trials, worse · 2 bad usage or input ·
-3 budget reached · 4 not sure yet · 70 our own crash · 130 interrupted. Heavy imports stand inside the commands."""
+3 budget reached · 4 not sure yet · 5 refused by policy · 6 results unsent to Langfuse · 70 our own crash · 130
+interrupted. Heavy imports stand inside the commands."""
 
 from __future__ import annotations
 
@@ -7,7 +8,7 @@ import sys
 
 import typer
 
-from workbench.cli import experiments, labels, reports, stores, verdicts
+from workbench.cli import demo, experiments, labels, langfuse, nightly, promotions, reports, stores, verdicts
 from workbench.errors import WorkbenchError
 
 app = typer.Typer(
@@ -17,12 +18,18 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Evaluate prompt variants across models for quality and cost. Offline unless --live is given.",
 )
-app.command()(experiments.demo)
+app.command()(demo.demo)
 app.command()(experiments.plan)
 app.command()(experiments.run)
 app.command()(verdicts.compare)
 app.command()(verdicts.confirm)
 app.command()(verdicts.race)
+app.command()(promotions.review)
+app.command()(promotions.promote)
+app.command()(promotions.rollback)
+app.command()(promotions.status)
+app.command()(promotions.promotions)
+app.add_typer(langfuse.langfuse, name="langfuse")
 app.command()(labels.label)
 app.command()(labels.calibrate)
 app.command()(reports.runs)
@@ -31,6 +38,8 @@ app.add_typer(reports.prompts, name="prompts")
 app.add_typer(stores.cache, name="cache")
 app.command()(stores.sim)
 app.command()(reports.doctor)
+app.command()(nightly.nightly)
+app.command()(nightly.baseline)
 
 
 def main() -> None:
@@ -62,7 +71,8 @@ def _usage_code(error: Exception) -> int:
     if callable(show) and hasattr(error, "exit_code"):
         show()
         return 2
-    if type(error).__name__ == "Abort":
+    if type(error).__name__ == "Abort":  # what typer makes of an interrupt
+        print("workbench: interrupted", file=sys.stderr)
         return 130
     import traceback
 

@@ -1,4 +1,4 @@
-"""`workbench demo`, `plan` and `run`."""
+"""`workbench plan` and `run`."""
 
 from __future__ import annotations
 
@@ -6,9 +6,7 @@ import asyncio
 import shutil
 import sys
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated, Any
-
-import typer
+from typing import TYPE_CHECKING, Any
 
 from workbench.cli import options as given
 from workbench.cli.asked import Asked, takes_asked
@@ -16,25 +14,6 @@ from workbench.cli.asked import Asked, takes_asked
 if TYPE_CHECKING:
     from workbench.experiment import Experiment, Run
     from workbench.report import Report
-
-
-def demo(sample: Annotated[int, typer.Option(help="Cases of the dataset.")] = 100, json: given.Json = None) -> int:
-    """Four versions of a prompt on three tiers of three providers, answered by stand-in servers. No key is needed."""
-    from workbench.connect import offline
-    from workbench.experiment import Experiment
-    from workbench.scorers import json_fields
-
-    print(offline())
-    experiment = Experiment(
-        "demo", "ticket-triage@v1,v2,v3,v4", "tickets", "fast,balanced,powerful", json_fields("category", "priority")
-    )
-    code = _run(experiment, {"sample": sample, "concurrency": 64}, json)
-    print(
-        "\nNext: `workbench report latest --wrong 3` shows what went wrong, `make lab` opens the notebooks, and with\n"
-        "real models, for two dollars at most, it is\n  workbench run ticket-triage@v1,v2,v3,v4 --dataset tickets "
-        "--scorer json_fields:category,priority --sample 100 --live --budget 2"
-    )
-    return code
 
 
 @takes_asked
@@ -71,10 +50,10 @@ def run(
     if str(json) != "-":
         print(session)
     chosen = {"sample": sample, "seed": asked.seed, "split": split, "cache": cache}
-    return _run(experiment, chosen | {"budget_usd": budget, "concurrency": concurrency}, json)
+    return run_and_show(experiment, chosen | {"budget_usd": budget, "concurrency": concurrency}, json)
 
 
-def _run(experiment: Experiment, settings: dict[str, Any], json: Any) -> int:
+def run_and_show(experiment: Experiment, settings: dict[str, Any], json: Any) -> int:
     """Run with a progress line, show the leaderboard, write what was asked for, and say how it went."""
     from workbench.client import use
     from workbench.report import load_report
@@ -94,7 +73,9 @@ def _run(experiment: Experiment, settings: dict[str, Any], json: Any) -> int:
     if run.progress.state == "stopped":
         print(f"Stopped: {run.how_to_resume()}", file=sys.stderr)
         return 130
-    return 3 if report.state == "budget reached" else 1 if report.totals()["errors"] else 0
+    if report.state == "budget reached":
+        return 3
+    return 1 if report.totals()["errors"] else 6 if report.unsent else 0
 
 
 async def _watched(experiment: Experiment, settings: dict[str, Any]) -> tuple[Run, Report | None]:

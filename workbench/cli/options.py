@@ -22,6 +22,12 @@ def _prompt_refs(incomplete: str) -> list[str]:
     return [ref for ref in [*prompt_names(), *refs] if ref.startswith(incomplete)]
 
 
+def _prompt_names(incomplete: str) -> list[str]:
+    from workbench.prompts import prompt_names
+
+    return [name for name in prompt_names() if name.startswith(incomplete)]
+
+
 def _dataset_names(incomplete: str) -> list[str]:
     from workbench.datasets import dataset_names
 

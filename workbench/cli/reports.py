@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from workbench.cli import options as given
+
+if TYPE_CHECKING:
+    from workbench.prompts import Prompt
 
 prompts = typer.Typer(help="List, show and compare prompt versions.", invoke_without_command=True)
 
@@ -62,9 +65,9 @@ def list_prompts(context: typer.Context) -> None:
 @prompts.command("show")
 def show_prompt(ref: Annotated[str, typer.Argument(autocompletion=given._prompt_refs)]) -> None:
     """Print one version."""
-    from workbench.prompts import load_prompt, to_yaml
+    from workbench.prompts import to_yaml
 
-    print(to_yaml(load_prompt(ref)), end="")
+    print(to_yaml(_one(ref)), end="")
 
 
 @prompts.command("diff")
@@ -73,9 +76,20 @@ def diff_prompts(
     new: Annotated[str, typer.Argument(autocompletion=given._prompt_refs)],
 ) -> None:
     """Word-level difference of two versions: [-removed-] and {+added+}."""
-    from workbench.prompts import load_prompt
+    print(_one(old).diff(_one(new)))
 
-    print(load_prompt(old).diff(load_prompt(new)))
+
+def _one(ref: str) -> Prompt:
+    """A version, or what `name@production` is in the Langfuse that is set, else in the stand-in."""
+    if not ref.endswith("@production"):
+        from workbench.prompts import load_prompt
+
+        return load_prompt(ref)
+    from workbench.cli.promotions import langfuse
+    from workbench.langfuse.production import fetch_production
+
+    with langfuse(stand_in=False) as server:
+        return fetch_production(server, ref.partition("@")[0]).prompt
 
 
 def doctor() -> int:

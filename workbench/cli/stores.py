@@ -81,6 +81,9 @@ def sim(
     port: Annotated[int, typer.Option(help="Port on the loopback; 0 is any free one.")] = 0,
     seed: Annotated[int, typer.Option(help="Another draw of the same models.")] = 0,
     latency: Annotated[float | None, typer.Option(help="Seconds per call instead of the declared ones.")] = None,
+    langfuse: Annotated[
+        bool, typer.Option("--langfuse", help="Serve the workspace's stand-in Langfuse instead, with a page.")
+    ] = False,
     truth: Annotated[bool, typer.Option("--truth", help="Print each arm's exact expected score and end.")] = False,
     dataset: Annotated[str, typer.Option("--dataset", "-d")] = "tickets",
     scorer: Annotated[list[str] | None, typer.Option("--scorer", "-s")] = None,
@@ -99,6 +102,8 @@ def sim(
             )
         )
         return 0
+    if langfuse:
+        return _langfuse(port)
     from workbench.connect import stand_in_config
     from workbench.sim.server import PortTaken, serve
 
@@ -109,6 +114,27 @@ def sim(
         raise UsageError(str(error)) from None
     except KeyboardInterrupt:
         print("\nstopped")
+    return 0
+
+
+def _langfuse(port: int) -> int:
+    """Serve the stand-in Langfuse until Ctrl-C."""
+    import signal
+
+    from workbench.projects import StandInProject
+    from workbench.sim.langfuse import PUBLIC_KEY, SECRET_KEY
+
+    found = StandInProject(port)
+    try:
+        url = found.server().address.url
+        print(f"The stand-in Langfuse of this workspace: {url}\nTo use it from elsewhere:")
+        print(f"  LANGFUSE_BASE_URL={url} LANGFUSE_PUBLIC_KEY={PUBLIC_KEY} LANGFUSE_SECRET_KEY={SECRET_KEY}")
+        print("Ctrl-C ends it.", flush=True)
+        signal.pause()
+    except KeyboardInterrupt:
+        print("\nstopped")
+    finally:
+        found.close()
     return 0
 
 

@@ -12,10 +12,12 @@ from workbench.datasets import Dataset, load_dataset
 from workbench.errors import BudgetReached, PlanError, choices
 from workbench.experiment import confirm as confirming
 from workbench.experiment import plan as planning
+from workbench.experiment.chosen import choose, choose_models, find_prompt
 from workbench.experiment.grid import Arm, blocks
+from workbench.experiment.kept import keep
 from workbench.experiment.plan import Design, Plan
 from workbench.experiment.run import Options, Run
-from workbench.prompts import NEWEST, Prompt, load_prompt, load_prompts
+from workbench.prompts import Prompt
 from workbench.scorers import as_scorers
 from workbench.settings import concurrency as default_concurrency
 
@@ -63,7 +65,9 @@ class Experiment:
         if isinstance(repeats, bool) or not isinstance(repeats, int) or repeats < 1:
             raise PlanError(f"repeats is {repeats!r}: it must be a whole number, 1 or more")
         self.name = name
-        self.prompts, self._notes = _resolve_prompts(prompts)
+        chosen = choose(prompts)
+        self.prompts = tuple(chosen.prompts.values())
+        self._notes, self._aliases = tuple(chosen.notes), chosen.aliases
         self.dataset = dataset if isinstance(dataset, Dataset) else load_dataset(dataset)
         self.scorers = as_scorers(scorers)
         self.repeats = repeats
@@ -148,6 +152,7 @@ class Experiment:
         pair lie over a week apart (`cache="refresh"` asks them anew), BudgetReached when the
         money ends first: nothing is judged or spent from the account then, and the same call resumes.
         """
+        candidate, baseline = map(self._meant, (candidate, baseline))
         names = [one.ref if isinstance(one, (Prompt, catalog.Model)) else one for one in (candidate, baseline)]
         session = current()
         await confirming.check_judge(self._deciding(metric)[1], self.dataset)
@@ -164,13 +169,15 @@ class Experiment:
         labels = sum(map(len, question.judged.labels.values())) if question.judged else 0
         asked = [*names, question.metric, margin, labels]
         spending = confirming.spend(design, self.dataset.name, account, asked, anew=cache == "refresh")
-        return confirming.confirmed(report, names[0], names[1], metric, margin, spending.alpha)
+        verdict = confirming.confirmed(report, names[0], names[1], metric, margin, spending.alpha)
+        keep(verdict, report.folder, spending, asked)
+        return verdict
 
     def _confirmation(
         self, session: Session, given: tuple[object, object], names: list[str], cases: tuple[Case, ...], seed: int
     ) -> Design:
         """A design of just the arms that the question needs."""
-        asked = [one if isinstance(one, Prompt) else load_prompt(str(one)) for one in given if _names_prompt(one)]
+        asked = [one for one in given if isinstance(one, Prompt)]
         prompts = tuple({prompt.ref: prompt for prompt in asked}.values()) or self.prompts
         models = self._resolve_models(session)
         arms = tuple(Arm(prompt, model, session.origin(model.provider).name) for prompt in prompts for model in models)
@@ -188,6 +195,7 @@ class Experiment:
             seed=seed,
             notes=self._notes,
             purpose="confirm",
+            aliases=self._aliases,
         )
 
     async def race(
@@ -225,6 +233,12 @@ class Experiment:
         racing = Racing(design, session, options, racers, name, sign)
         return racing.result(await racing.resume())
 
+    def _meant(self, value: str | Prompt | catalog.Model) -> str | Prompt | catalog.Model:
+        """A side of a comparison, refs as prompts; an arm, `prompt × model`, names one that this experiment has."""
+        if isinstance(value, str) and "@" in value and "×" not in value:
+            return find_prompt(value, self._aliases, self.prompts)
+        return value
+
     def _deciding(self, metric: str | None) -> tuple[str, Scorer]:
         """A metric and the scorer that gives it; the first one's first metric decides."""
         known = {name: scorer for scorer in self.scorers for name in scorer.metrics or (scorer.name,)}
@@ -260,26 +274,11 @@ class Experiment:
             sample=sample,
             seed=seed,
             notes=self._notes,
+            aliases=self._aliases,
         )
 
     def _resolve_models(self, session: Session) -> list[catalog.Model]:
-        """The models as this session's origins serve them; tiers without providers mean all that can be used."""
-        entries = [self._models] if isinstance(self._models, catalog.Model) else _parts(self._models)
-        found = [model for entry in entries for model in self._models_of(entry, session)]
-        models = {model.ref: model for model in map(session.serve, found)}
-        if not models:
-            raise PlanError("no models: name tiers (fast, balanced, powerful) or provider:id")
-        return list(models.values())
-
-    def _models_of(self, entry: str | catalog.Model, session: Session) -> list[catalog.Model]:
-        if isinstance(entry, catalog.Model) or ":" in entry:
-            return catalog.load_models([entry])
-        stand_in = any(origin.stand_in for origin in session.origins.values())
-        having = catalog.providers_of(entry, stand_in=stand_in)
-        usable = [name for name in having if name in session.origins]
-        if not usable and not self._providers:
-            session.origin(having[0])  # says what is missing for it
-        return catalog.load_models([entry], self._providers or usable, stand_in=stand_in)
+        return choose_models(self._models, session, self._providers)
 
     def _looked_up(self, design: Design, session: Session, cache: str) -> Iterator[tuple[Arm, Request, Usage | None]]:
         client = Client(session, mode=cache)
@@ -290,33 +289,6 @@ class Experiment:
 
     def __repr__(self) -> str:
         return f"Experiment({self.name!r}: {', '.join(p.ref for p in self.prompts)} on {self.dataset.name})"
-
-
-def _resolve_prompts(given: Prompts) -> tuple[tuple[Prompt, ...], tuple[str, ...]]:
-    """The prompts, each content once, and what the plan should say about how they were chosen."""
-    notes: list[str] = []
-    found: dict[str, Prompt] = {}
-    for entry in [given] if isinstance(given, (str, Prompt)) else list(given):
-        prompts = [entry] if isinstance(entry, Prompt) else load_prompts(entry)
-        if isinstance(entry, str) and "@" not in entry:
-            notes.append(f"{entry} means its newest {NEWEST} versions at most: {', '.join(p.version for p in prompts)}")
-        found |= {prompt.ref: prompt for prompt in prompts}
-    if not found:
-        raise PlanError("an experiment needs at least one prompt")
-    by_content: dict[str, Prompt] = {}
-    for prompt in found.values():
-        if (same := by_content.setdefault(prompt.sha, prompt)) is not prompt:
-            raise PlanError(f"{same.ref} and {prompt.ref} have the same content: leave one out")
-    return tuple(found.values()), tuple(notes)
-
-
-def _names_prompt(value: object) -> bool:
-    """Whether a side of a comparison is a prompt; an arm, `prompt × model`, names one that the experiment must have."""
-    return isinstance(value, Prompt) or (isinstance(value, str) and "@" in value and "×" not in value)
-
-
-def _parts(models: str | Iterable[str | catalog.Model]) -> list[str | catalog.Model]:
-    return [part.strip() for part in models.split(",") if part.strip()] if isinstance(models, str) else list(models)
 
 
 def _cap(budget_usd: float | None, session: Session) -> float | None:

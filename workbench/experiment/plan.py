@@ -29,7 +29,10 @@ OUTPUT_TOKENS = 200
 
 @dataclass(frozen=True)
 class Design:
-    """Everything a run is made of. `run_id` depends on its content alone, so that the same plan resumes."""
+    """Everything a run is made of. `run_id` depends on its content alone, so that the same plan resumes.
+
+    `aliases`: what `ticket-triage@production` meant when this was planned, such as `ticket-triage@v2`.
+    """
 
     name: str
     arms: tuple[Arm, ...]
@@ -43,6 +46,7 @@ class Design:
     seed: int
     notes: tuple[str, ...] = ()
     purpose: str = "explore"
+    aliases: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def trials(self) -> int:
@@ -300,5 +304,8 @@ def settings_of(design: Design) -> Mapping[str, Any]:
             for s in design.scorers
         ],
         "arms": [arm_facts(arm) for arm in design.arms],
-        "prompts": [{"ref": p.ref, "sha": p.sha, "text": p.text, "config": dict(p.config)} for p in prompts],
+        "prompts": [
+            {"ref": p.ref, "sha": p.sha, "text": p.text, "template": p.plain, "config": dict(p.config)} for p in prompts
+        ],
+        "aliases": dict(design.aliases),
     }

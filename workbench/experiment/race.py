@@ -81,6 +81,16 @@ class Racing(Run):
         self._scores: dict[int, float] = {}
         self.cases = self.skipped = 0
 
+    @property
+    def metric(self) -> str:
+        """Name of the metric that is raced on."""
+        return self._metric
+
+    @property
+    def dropped(self) -> tuple[int, ...]:
+        """The arms that were beaten, by number."""
+        return tuple(self.race.beaten)
+
     async def _work(self, client: Client, log: RowLog) -> None:
         finished = self._done_before(log)
         for row in read_rows(log.path):

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import time
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from workbench.client import Asking, Client
 from workbench.errors import BudgetReached, CallError, NotRecorded, StorageError, UsageError
 from workbench.experiment.grid import Trial, blocks
 from workbench.experiment.plan import notes as plan_notes
 from workbench.experiment.plan import settings_of
+from workbench.experiment.tracing import Tracing
+from workbench.files import write_whole
 from workbench.ledger import Ledger
 from workbench.records import Request, Row
 from workbench.report import Report
@@ -34,6 +36,20 @@ if TYPE_CHECKING:
 
 Pending = tuple["Trial", "Request", "Reply | None"]
 """A trial still to do, its request, and its stored reply."""
+
+
+class Watcher(Protocol):
+    """Somebody who watches a run, such as its view in a notebook. What these raise ends the run."""
+
+    def row(self, row: Row) -> None:
+        """A row is on disk."""
+
+    def ended(self) -> None:
+        """The run has ended; its `progress` says how."""
+
+
+OPENERS: list[Callable[[Run], object]] = []
+"""Called with every run that starts or goes on: doors put their own in, which add themselves to `run.watchers`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +104,7 @@ class Run:
         self.ledger = Ledger(options.budget_usd, session.ledger)
         self.traffic = Traffic(options.concurrency)
         self.progress = Progress(design.trials)
+        self.watchers: list[Watcher] = []
         self._design = design
         self._session = session
         self._about = {id(arm): self._constants(arm) for arm in design.arms}
@@ -100,12 +117,31 @@ class Run:
         if self._task is None or self._task.done():
             self._stopping, self._over_budget = False, ""
             self.progress = Progress(self._design.trials, started=time.monotonic())
+            for opened in OPENERS:
+                opened(self)
             self._task = asyncio.create_task(self._do(), name=f"run {self.id}")
+            self._task.add_done_callback(self._left)
         return self
 
     def stop(self) -> None:
         """Hand out no more trials; calls under way finish and their rows are kept."""
         self._stopping = True
+
+    @property
+    def design(self) -> Design:
+        """What is run."""
+        return self._design
+
+    @property
+    def metric(self) -> str:
+        """Name of the metric that decides."""
+        scorer = self._design.scorers[0]
+        return next(iter(scorer.metrics), scorer.name)
+
+    @property
+    def dropped(self) -> tuple[int, ...]:
+        """Arms of the design, by number, that are not paid for any more; a race has some."""
+        return ()
 
     @property
     def spent_usd(self) -> float:
@@ -124,12 +160,16 @@ class Run:
 
     async def _do(self) -> Report:
         client = Client(self._session, mode=self.options.cache, ledger=self.ledger, traffic=self.traffic)
+        tracing = Tracing(self._session, self.id)
         log: RowLog | None = None
         try:
             log = self._open_log()
+            tracing.open()
             await self._work(client, log)
         except asyncio.CancelledError:
             self._end("interrupted", self.how_to_resume())
+            with suppress(asyncio.CancelledError):  # somebody who interrupts twice does not want to wait
+                await tracing.finish()
             # A new one: the old traceback leads deep into an HTTP library, and this is what a notebook shows.
             raise asyncio.CancelledError(self.progress.message) from None
         except BaseException as error:
@@ -143,7 +183,10 @@ class Run:
             self._end("budget reached", f"{self._over_budget}. {self.how_to_resume()}")
         else:
             self._end("stopped" if self._stopping else "finished", self.how_to_resume() if self._stopping else "")
-        return Report(self.folder, self.progress.state, self.progress.message)
+        await tracing.finish()
+        return Report(
+            self.folder, self.progress.state, " ".join(filter(None, (self.progress.message, tracing.problem)))
+        )
 
     def how_to_resume(self) -> str:
         """One sentence for somebody whose run was cut short."""
@@ -154,18 +197,34 @@ class Run:
         self.progress.state = state
         self.progress.message = message
         self.progress.ended = time.monotonic()
+        for watcher in list(self.watchers):
+            watcher.ended()
+
+    def _left(self, _: asyncio.Task[Report]) -> None:
+        """A task that is cancelled before it began comes to none of its own ends."""
+        if self.progress.ended is None:
+            self._end("interrupted", self.how_to_resume())
 
     def _open_log(self) -> RowLog:
         """The run's folder with its plan and cases, and the log of rows, ours alone."""
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             log = RowLog(self.folder)
-            if not (self.folder / "plan.json").exists():
-                _write(self.folder / "cases.jsonl", _case_lines(self._design))
-                _write(self.folder / "plan.json", [json.dumps(settings_of(self._design), indent=1)])
+            self._write_plan()
         except OSError as error:
             raise StorageError(f"{self.folder} cannot be written: {error}") from None
         return log
+
+    def _write_plan(self) -> None:
+        """The plan and its cases, once; a run that is asked for by another name learns that name."""
+        path, plan = self.folder / "plan.json", dict(settings_of(self._design))
+        known = Report(self.folder).plan.get("aliases", {}) if path.exists() else None
+        if known is not None and plan["aliases"].items() <= known.items():
+            return
+        plan["aliases"] = (known or {}) | plan["aliases"]
+        if known is None:
+            write_whole(self.folder / "cases.jsonl", _case_lines(self._design))
+        write_whole(path, json.dumps(plan, indent=1))
 
     async def _work(self, client: Client, log: RowLog) -> None:
         """All trials of the design that have no row yet."""
@@ -205,6 +264,8 @@ class Run:
             self.progress.hits += row.cached
             if self.options.on_row is not None:
                 self.options.on_row(row)
+            for watcher in self.watchers:
+                watcher.row(row)
             if hit is not None and number % 32 == 0:
                 await asyncio.sleep(0)  # a run of hits never waits, yet must let others stop or watch it
 
@@ -231,10 +292,10 @@ class Run:
         except (BudgetReached, StorageError, UsageError):
             raise
         except NotRecorded as error:
-            return Row(**about, error=f"{trial}: {error}", error_type="NotRecorded")
+            return _row(about, error=f"{trial}: {error}", error_type="NotRecorded")
         except CallError as error:
-            return Row(
-                **about,
+            return _row(
+                about,
                 error=str(error),
                 error_type=type(error).__name__,
                 attempts=error.attempts,
@@ -242,10 +303,10 @@ class Run:
                 spent_usd=None if error.maybe_charged else 0.0,
             )
         except Exception as error:  # noqa: BLE001  # a fault of ours or of an SDK must not end a long run
-            return Row(**about, error=f"{type(error).__name__}: {error}", error_type=type(error).__name__)
+            return _row(about, error=f"{type(error).__name__}: {error}", error_type=type(error).__name__)
         judge = Asking(client)
         scores, reasons = await self._score(trial, reply, judge)
-        return Row(**(about | _answered(reply)), scores=scores, reasons=reasons, judge_cost_usd=judge.cost_usd)
+        return _row(about | _answered(reply), scores=scores, reasons=reasons, judge_cost_usd=judge.cost_usd)
 
     async def _score(self, trial: Trial, reply: Reply, judge: Asking) -> tuple[dict[str, Any], dict[str, str]]:
         scores: dict[str, Any] = {}
@@ -273,6 +334,10 @@ class Run:
             "tier": arm.model.tier,
             "origin": arm.origin,
         }
+
+
+def _row(about: dict[str, Any], **found: Any) -> Row:
+    return Row(**about, **found, finished_at=time.time())
 
 
 def _answered(reply: Reply) -> dict[str, Any]:
@@ -305,11 +370,3 @@ def _case_lines(design: Design) -> Iterator[str]:
     for c in design.cases:
         case = {"id": c.id, "inputs": dict(c.inputs), "expected": c.expected, "tags": list(c.tags), "split": c.split}
         yield json.dumps(case) + "\n"
-
-
-def _write(path: Path, texts: Iterable[str]) -> None:
-    """All or nothing: a reader never sees half a plan."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    with temporary.open("w", encoding="utf-8") as file:
-        file.writelines(texts)
-    temporary.replace(path)

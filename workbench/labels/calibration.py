@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
 from html import escape
 from typing import TYPE_CHECKING, Any
 
 from workbench.client import current
-from workbench.errors import LabelError, StorageError
+from workbench.errors import LabelError
+from workbench.files import write_whole
 from workbench.labels.agreement import Rate
 from workbench.labels.asking import asking, in_order
 from workbench.labels.store import label_file, load_labels, named_dataset, now
@@ -172,13 +172,7 @@ def save(made: Calibration) -> Calibration:
     """Keep it in place of an earlier one of the same judge, dataset and origin. Raises StorageError."""
     path = _file(made.identity)
     others = [one for one in _kept(path) if (one.dataset, one.origin) != (made.dataset, made.origin)]
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_text(json.dumps([asdict(one) for one in (made, *others)], indent=1), "utf-8")
-        temporary.replace(path)
-    except OSError as error:
-        raise StorageError(f"{path}: cannot be written: {error}. Free space or rights, then calibrate again.") from None
+    write_whole(path, json.dumps([asdict(one) for one in (made, *others)], indent=1))
     return made
 
 

@@ -97,11 +97,9 @@ def report_fragment(report: Report) -> str:
 
 def report_html(report: Report) -> str:
     """The report as one self-contained page: no script, and no address that a browser would fetch."""
-    from workbench.report.plots import pareto
-
     board = report.leaderboard()
     image = BytesIO()
-    pareto(board).savefig(image, format="png", dpi=120)
+    report.pareto().savefig(image, format="png", dpi=120)
     picture = base64.b64encode(image.getvalue()).decode()
     prompts = "".join(
         f"<details><summary>{escape(p['ref'])}</summary><pre style='white-space:pre-wrap'>{escape(p['text'])}"

@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
 from functools import cache
 from io import BytesIO
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from matplotlib.figure import Figure
 
     from workbench.report.summary import ArmSummary, Leaderboard
 
 MARKERS = "osD^vPX*"
+NAME = 60
+"""Characters of a name that a legend has room for."""
 
 
-def pareto(board: Leaderboard) -> Figure:
+def pareto(board: Leaderboard, sign: int = 1) -> Figure:
     """Quality against cost per 1,000 cases: an arm a point with its interval, colour by model, marker by prompt. A line
-    joins the arms that no other arm beats in both. Arms without a score or a price are named below the axes."""
+    joins the arms that no other arm beats in both; `sign` is -1 where a lower score is better. Arms without a score or
+    a price are named below the axes."""
+    board = _drawable(board)
     figure = _picture()(figsize=(9, 5), layout="constrained")
     axes = figure.subplots()
     shown = [row for row in board if row.mean is not None and row.cost_per_1000_usd is not None]
@@ -37,7 +45,7 @@ def pareto(board: Leaderboard) -> Figure:
             elinewidth=1,
             alpha=0.85,
         )
-    front = _front(shown)
+    front = front_of(shown, sign)
     axes.plot([r.cost_per_1000_usd or 0.0 for r in front], [r.mean or 0.0 for r in front], color="0.6", lw=1, zorder=0)
     axes.xaxis.set_major_formatter(lambda value, _: f"${value:g}")
     axes.set_xlabel("US dollars per 1,000 cases (list price)")
@@ -70,13 +78,44 @@ def _picture() -> type[Figure]:
     return Picture
 
 
-def _front(rows: list[ArmSummary]) -> list[ArmSummary]:
-    """The arms for which nothing is both cheaper and better, from cheap to dear."""
+def front_of(rows: Iterable[ArmSummary], sign: int) -> list[ArmSummary]:
+    """The arms that no other arm beats in cost and mean both, from cheap to dear; `sign` as in `pareto`."""
     front: list[ArmSummary] = []
-    for row in sorted(rows, key=lambda r: (r.cost_per_1000_usd or 0.0, -(r.mean or 0.0))):
-        if not front or (row.mean or 0.0) > (front[-1].mean or 0.0):
+    for row in sorted(rows, key=lambda r: (r.cost_per_1000_usd or 0.0, -sign * (r.mean or 0.0))):
+        if not front or sign * (row.mean or 0.0) > sign * (front[-1].mean or 0.0):
             front.append(row)
     return front
+
+
+def _drawable(board: Leaderboard) -> Leaderboard:
+    """The same with short names that matplotlib does not take for formulas, and without infinite numbers."""
+    from workbench.report.summary import Leaderboard
+
+    return Leaderboard(tuple(map(_drawable_row, board)), board.caption)
+
+
+def _drawable_row(row: ArmSummary) -> ArmSummary:
+    mean = _finite(row.mean)
+    return replace(
+        row,
+        prompt=_short(row.prompt),
+        model=_short(row.model),
+        metric=_short(row.metric),
+        mean=mean,
+        low=mean if _finite(row.low) is None else row.low,
+        high=mean if _finite(row.high) is None else row.high,
+        cost_per_1000_usd=_finite(row.cost_per_1000_usd),
+    )
+
+
+def _finite(value: float | None) -> float | None:
+    return value if value is not None and math.isfinite(value) else None
+
+
+def _short(name: str) -> str:
+    """A name without half characters and formulas, which stand between dollar signs."""
+    whole = name.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return (whole if len(whole) <= NAME else f"{whole[: NAME - 1]}…").replace("$", r"\$")
 
 
 def _smallest(rows: list[ArmSummary]) -> float:

@@ -15,6 +15,7 @@ from workbench.report.cases import Cases
 from workbench.report.looks import count_look
 from workbench.report.rows import last_rows, read_rows, trial_key
 from workbench.report.summary import Leaderboard, Tally, summarise, tally
+from workbench.report.unsent import unsent_note, unsent_rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,12 +36,13 @@ RECORDED = "Recorded: replies were replayed from a recordings file."
 class Report:
     """The rows of one run. Reads `rows.jsonl` as a stream: rows are never all in memory unless asked for.
 
-    `state`: how the run ended, as far as this reader knows; `message` says why when it was cut short.
+    `state`: how the run ended, as far as this reader knows; `message` says why when it was cut short, and what is not
+    in Langfuse yet.
     """
 
     def __init__(self, folder: Path, state: str = "", message: str = "") -> None:
         self.folder = folder
-        self.message = message
+        self._message = message
         self._state = state
 
     @cached_property
@@ -63,6 +65,16 @@ class Report:
         return self._state or ("finished" if self.done >= self.plan["trials"] else "unfinished")
 
     @property
+    def message(self) -> str:
+        """Why the run was cut short, and what Langfuse has not got or did not take; else empty."""
+        return " ".join(filter(None, (self._message, unsent_note(self.folder))))
+
+    @property
+    def unsent(self) -> int:
+        """Results that are to go to Langfuse and that it has not confirmed."""
+        return unsent_rows(self.folder)
+
+    @property
     def done(self) -> int:
         """Trials that have a row."""
         return sum(len(one.slots) for one in self._tallies.values())
@@ -83,7 +95,8 @@ class Report:
         import pandas as pd
 
         records = [
-            {k: v for k, v in row.items() if k != "scores"} | {f"score.{k}": v for k, v in row["scores"].items()}
+            {k: _whole(v) for k, v in row.items() if k != "scores"}
+            | {f"score.{k}": v for k, v in row["scores"].items()}
             for row in self.rows()
         ]
         return pd.DataFrame(records)
@@ -123,6 +136,11 @@ class Report:
         if self.done < self.plan["trials"]:
             said.append(f"{self.done} of {self.plan['trials']} planned trials were run.")
         return " ".join(said)
+
+    def name_of(self, value: object) -> str:
+        """A prompt, model or name as this run writes it: `ticket-triage@production` is the version that it was then."""
+        name = str(getattr(value, "ref", value))
+        return str(self.plan.get("aliases", {}).get(name, name))
 
     def compare(
         self,
@@ -224,7 +242,8 @@ class Report:
         """Quality against cost per 1,000 cases, an arm a point with its interval, as a matplotlib Figure."""
         from workbench.report.plots import pareto
 
-        return pareto(self.leaderboard(metric=metric))
+        name = self._metric(metric)
+        return pareto(self.leaderboard(metric=name), 1 if self._higher_is_better(name) else -1)
 
     def totals(self) -> dict[str, Any]:
         """Sums over the run: trials, done, errors, hits, US dollars at list price (None: some unknown) and spent."""
@@ -273,7 +292,7 @@ class Report:
         return tally(read_rows(self.folder / "rows.jsonl"))
 
     def _chosen(self, prompt: Prompt | str | None, model: str | None) -> Iterator[dict[str, Any]]:
-        ref = prompt.ref if isinstance(prompt, Prompt) else prompt
+        ref = None if prompt is None else self.name_of(prompt)
         refs = {f"{arm['prompt']}@{arm['version']}" for arm in self.plan["arms"]}
         if ref is not None and ref not in refs:
             raise ReportError(f"no prompt {ref!r} in this run: {choices(ref, refs)}")
@@ -329,12 +348,21 @@ class Report:
         return f"Report({self.run_id}, {self.done} of {self.plan['trials']} trials, {self.state})"
 
     def __str__(self) -> str:
-        return f"{self.run_id}: {self.done} of {self.plan['trials']} trials, {self.state}\n{self.leaderboard()}"
+        note = unsent_note(self.folder)
+        head = f"{self.run_id}: {self.done} of {self.plan['trials']} trials, {self.state}"
+        return f"{head}\n{self.leaderboard()}" + (f"\n\n{note}" if note else "")
 
     def _repr_html_(self) -> str:
         from workbench.report.html import report_fragment
 
         return report_fragment(self)
+
+
+def _whole(value: Any) -> Any:
+    """A text without half characters, which a model may write and which no data frame can hold."""
+    if isinstance(value, str) and not value.isascii():
+        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return value
 
 
 def _known_sum(values: list[float | None]) -> float | None:

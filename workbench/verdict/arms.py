@@ -31,7 +31,7 @@ def pair_arms(
     if not pairs:
         raise VerdictError(f"{candidate!r} and {baseline!r} never ran on the same {_other(a_axis)}")
     for _, one, other in pairs if others is None else ():
-        if one is other or (one["prompt_sha"] == other["prompt_sha"] and one["model"] == other["model"]):
+        if one is other or all(one[key] == other[key] for key in ("prompt_sha", "provider", "model")):
             raise VerdictError(f"{candidate!r} and {baseline!r} have the same content, so there is nothing to compare")
     return pairs
 
@@ -39,7 +39,7 @@ def pair_arms(
 def arm_name(arm: Arm, held: str) -> str:
     """How an arm is called when `held` is said once for both."""
     prompt = f"{arm['prompt']}@{arm['version']}"
-    if held == arm["model"]:
+    if held in (arm["model"], f"{arm['provider']}:{arm['model']}"):
         return prompt
     return arm["model"] if held.startswith(prompt) else f"{prompt} × {arm['model']}"
 
@@ -51,7 +51,7 @@ def _select(arms: list[Arm], value: str) -> tuple[str, dict[str, Arm]]:
         found = next((arm for arm in arms if _prompt(arm) == prompt and model in _models(arm)), None)
         if found:
             return "arm", {"": found}
-    by_prompt = {arm["model"]: arm for arm in arms if _prompt(arm) == value}
+    by_prompt = {_model_of(arm, arms): arm for arm in arms if _prompt(arm) == value}
     if by_prompt:
         return "prompt", by_prompt
     by_model = {_prompt(arm): arm for arm in arms if value in _models(arm)}
@@ -66,6 +66,12 @@ def _select(arms: list[Arm], value: str) -> tuple[str, dict[str, Arm]]:
 
 def _prompt(arm: Arm) -> str:
     return f"{arm['prompt']}@{arm['version']}"
+
+
+def _model_of(arm: Arm, arms: list[Arm]) -> str:
+    """A model's name, with its provider where another provider has a model of that name."""
+    alike = {other["provider"] for other in arms if other["model"] == arm["model"]}
+    return str(arm["model"]) if len(alike) == 1 else f"{arm['provider']}:{arm['model']}"
 
 
 def _models(arm: Arm) -> set[str]:

@@ -38,7 +38,7 @@ def compare(
     """
     if margin < 0 or margin != margin:
         raise VerdictError(f"margin is {margin}: it must be zero or more")
-    names = str(getattr(candidate, "ref", candidate)), str(getattr(baseline, "ref", baseline))
+    names = report.name_of(candidate), report.name_of(baseline)
     pairs = pair_arms(report.plan["arms"], *names, others=against.plan["arms"] if against else None)
     question = report.question(metric, margin)
     if margin and question.bounds is None:
@@ -112,7 +112,7 @@ def _about(report: Report, question: Question, names: tuple[str, str]) -> dict[s
 
 def compare_all(report: Report, baseline: Any, metric: str | None = None, margin: float = 0.0) -> Comparison:
     """Every other prompt version of a report against `baseline`, corrected over them on each model."""
-    name = str(getattr(baseline, "ref", baseline))
+    name = report.name_of(baseline)
     others = dict.fromkeys(f"{arm['prompt']}@{arm['version']}" for arm in report.plan["arms"])
     candidates = [one for one in others if one != name]
     if name not in others or not candidates:

@@ -81,6 +81,7 @@ def judge_pair(names: tuple[str, str, str], candidate: Tally, baseline: Tally, q
         more_cases=more[0],
         more_usd=more[1],
         reason=reason,
+        in_points=pairs.binary or (question.bounds is not None and max(map(abs, question.bounds)) <= 1),
     )
 
 
@@ -271,7 +272,8 @@ def _cure(more: tuple[int | None, float | None]) -> str:
 def _change(candidate: Tally, baseline: Tally, column: str, scale: float) -> Change | None:
     """Paired difference of cost or latency over the cases that both arms have."""
     a, b = candidate.column_by_case(column), baseline.column_by_case(column)
-    differences = np.array([a[case] - b[case] for case in a.keys() & b.keys()]) * scale
+    # in order: a set's own order differs between processes, and with it the last digits of a mean
+    differences = np.array([a[case] - b[case] for case in sorted(a.keys() & b.keys())]) * scale
     differences = differences[~np.isnan(differences)]
     if len(differences) < 2:
         return None

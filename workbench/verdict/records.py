@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+import math
+from dataclasses import asdict, dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Literal
+
+from workbench.errors import VerdictError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -40,7 +43,8 @@ class PairVerdict:
     `difference`, `low`, `high`: mean paired difference of the metric, turned so that more is better, with its interval
     at 1 − `alpha`; `n` pairs. `flips_better` cases rose and `flips_worse` fell. `missing`: pairs with a score missing,
     `left_out`: cases that only one arm has. `more_cases` and `more_usd` would settle an unsure one, None if nothing
-    sensible would. Costs are US dollars per 1,000 cases, latencies seconds.
+    sensible would. Costs are US dollars per 1,000 cases, latencies seconds. `in_points`: the metric lies between 0
+    and 1, so that differences are told in hundredths; other metrics are told in their own units.
     """
 
     candidate: str
@@ -63,19 +67,30 @@ class PairVerdict:
     more_cases: int | None = None
     more_usd: float | None = None
     reason: str = ""
+    in_points: bool = True
 
     def sentence(self, metric: str) -> str:
         """The verdict in words."""
         on = f" on {self.held}" if self.held else ""
         if self.n < FEWEST:
             return f"{self.candidate} against {self.baseline}{on}: {WORDS[self.outcome]}, {self.reason}."
-        size = f"{100 * self.difference:+.1f} points of {metric}, {100 * self.low:+.1f} to {100 * self.high:+.1f}"
+        told = _points if self.in_points else _units
+        points = " points" if self.in_points else ""
+        size = f"{told(self.difference)}{points} of {metric}, {told(self.low)} to {told(self.high)}"
         counts = f"{size}; {self.n} cases, {self.flips_better} better, {self.flips_worse} worse"
         if self.outcome == "unsure":
             text = f"{self.candidate} against {self.baseline}{on}: {WORDS['unsure']} ({counts})."
         else:
             text = f"{self.candidate} is {WORDS[self.outcome]} than {self.baseline}{on} ({counts})."
         return f"{text} {self.reason}".strip()
+
+
+def _points(change: float) -> str:
+    return f"{100 * change:+.1f}"
+
+
+def _units(change: float) -> str:
+    return f"{change:+.4g}"
 
 
 @dataclass(frozen=True)
@@ -156,6 +171,20 @@ class Verdict:
             "verdicts": [asdict(part) for part in self.parts],
         }
 
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Verdict:
+        """The inverse of `to_json`, also of `in_words(to_json())`. Raises VerdictError for anything else."""
+        try:
+            return cls(
+                parts=tuple(PairVerdict(**_part(one)) for one in data["verdicts"]),
+                run_id=data["run"],
+                notes=tuple(data["notes"]),
+                margin=_number(data["margin"]),
+                **{name: data[name] for name in _PLAIN},
+            )
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise VerdictError(f"no verdict as it is written to files: {type(error).__name__}: {error}") from None
+
     def __str__(self) -> str:
         looks = "1 look" if self.looks == 1 else f"{self.looks} looks"
         counted = f"{self.kind}; at least {self.variants} variants tried and {looks} taken on {self.dataset}"
@@ -170,3 +199,33 @@ class Verdict:
         from workbench.verdict.html import verdict_html
 
         return verdict_html(self)
+
+
+def in_words(value: Any) -> Any:
+    """The same data with infinities and NaN as the words "inf", "-inf" and "nan": JSON has no numbers for them."""
+    if isinstance(value, dict):
+        return {key: in_words(one) for key, one in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [in_words(one) for one in value]
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
+
+
+_PLAIN = ("candidate", "baseline", "metric", "kind", "source", "dataset", "looks", "variants")
+_NUMBERS = frozenset(one.name for one in fields(PairVerdict) if "float" in str(one.type))
+_CHANGES = ("cost_per_1000", "latency")
+
+
+def _part(data: Mapping[str, Any]) -> dict[str, Any]:
+    """A part's fields from JSON, with the words that stand for infinities read as numbers."""
+    found: dict[str, Any] = {key: _number(value) if key in _NUMBERS else value for key, value in data.items()}
+    changes = {key: found[key] for key in _CHANGES if found.get(key) is not None}
+    found |= {key: Change(**{name: _number(one) for name, one in change.items()}) for key, change in changes.items()}
+    if found["outcome"] not in WORDS:
+        raise ValueError(f"outcome {found['outcome']!r}")
+    return found
+
+
+def _number(value: Any) -> Any:
+    if isinstance(value, bool) or not isinstance(value, (int, float, str, type(None))):
+        raise TypeError(f"{value!r} is no number")
+    return float(value) if isinstance(value, str) else value

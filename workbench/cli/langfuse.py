@@ -1,0 +1,128 @@
+"""`workbench langfuse`: what is in Langfuse, what is not there yet, and prompts and datasets back and forth."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from typing import Annotated
+
+import typer
+
+from workbench.cli import options as given
+from workbench.cli.promotions import Name, StandIn, Version
+from workbench.cli.promotions import langfuse as opened
+from workbench.errors import StorageError, UsageError
+
+UNSENT = 6
+
+langfuse = typer.Typer(help="Prompts, datasets and results in Langfuse.", invoke_without_command=True)
+
+
+@langfuse.callback()
+def unsent(context: typer.Context) -> int:
+    """What Langfuse has not confirmed yet. Exit code 6: something is left."""
+    if context.invoked_subcommand is not None:
+        return 0
+    from workbench.langfuse.outbox import unsent as left
+
+    found = left()
+    print(found)
+    return UNSENT if len(found) else 0
+
+
+@langfuse.command()
+def sync(
+    masked: Annotated[bool, typer.Option("--masked", help="Mask dataset items too.")] = False, stand_in: StandIn = False
+) -> int:
+    """Send what Langfuse has not confirmed, with the same ids and times: nothing arrives twice. Exit code 6: some is
+    left."""
+    from workbench.langfuse.outbox import sync as send_all
+
+    with opened(stand_in) as server:
+        found = send_all(server, mask_items=masked)
+    print(found)
+    return UNSENT if found.unsent else 0
+
+
+@langfuse.command()
+def push(version: Version, stand_in: StandIn = False) -> int:
+    """Make a prompt version known to Langfuse, without any label. The same content is never pushed twice."""
+    from workbench.langfuse.prompts import push as send
+    from workbench.prompts import load_prompt
+
+    with opened(stand_in) as server:
+        remote = send(server, load_prompt(version))
+    print(f"{version} is version {remote.number} in Langfuse")
+    return 0
+
+
+@langfuse.command()
+def pull(
+    name: Name,
+    version: Annotated[int | None, typer.Option(help="Langfuse's version number.")] = None,
+    label: Annotated[str | None, typer.Option(help="A label; production if neither is given.")] = None,
+    stand_in: StandIn = False,
+) -> int:
+    """Save a version from Langfuse as the next local version; content that is here already is not saved twice."""
+    from workbench.langfuse.prompts import pull as get
+
+    with opened(stand_in) as server:
+        remote = get(server, name, number=version, label=label)
+    print(f"version {remote.number} in Langfuse is {remote.prompt.save().ref} here")
+    return 0
+
+
+@langfuse.command()
+def diff(name: Name, stand_in: StandIn = False) -> int:
+    """The local versions of a prompt beside Langfuse's."""
+    from workbench.langfuse.prompts import compare_local
+
+    with opened(stand_in) as server:
+        print(compare_local(server, name))
+    return 0
+
+
+@langfuse.command("push-dataset")
+def push_dataset(
+    name: Annotated[str, typer.Argument(help="A dataset's name.", autocompletion=given._dataset_names)],
+    masked: Annotated[bool, typer.Option("--masked", help="Mask e-mail addresses, phones, cards and keys.")] = False,
+    stand_in: StandIn = False,
+) -> int:
+    """Send a dataset's cases as items; known ones are updated. Masked ones are marked and never pulled back."""
+    from workbench.datasets import load_dataset
+    from workbench.langfuse.datasets import push_items
+    from workbench.langfuse.masking import Mask
+
+    cases = load_dataset(name).cases
+    with opened(stand_in) as server:
+        pushed = push_items(server, name, cases, masked=Mask.of_workspace().mask_data if masked else None)
+    print(f"{pushed.count:,} of {len(cases):,} cases sent to dataset {name}")
+    return 0
+
+
+@langfuse.command("pull-dataset")
+def pull_dataset(
+    name: Annotated[str, typer.Argument(help="A dataset's name in Langfuse.")], stand_in: StandIn = False
+) -> int:
+    """Save a dataset from Langfuse as `datasets/<name>.jsonl`, where there is none yet."""
+    from workbench.datasets import case_line
+    from workbench.langfuse.datasets import pull_dataset as get
+    from workbench.settings import workspace
+
+    path = workspace() / "datasets" / f"{name}.jsonl"
+    if path.exists():
+        raise UsageError(f"{path} is there already: move it away first")
+    with opened(stand_in) as server:
+        found = get(server, name)
+    whole = path.with_name(f".{path.name}.{os.urandom(8).hex()}")
+    try:
+        whole.parent.mkdir(parents=True, exist_ok=True)
+        whole.write_bytes(b"".join(map(case_line, found.cases)))
+        whole.replace(path)
+    except OSError as error:
+        raise StorageError(f"{path} cannot be written: {error}") from None
+    finally:  # half a dataset would pass for a whole one
+        with suppress(OSError):
+            whole.unlink(missing_ok=True)
+    print(f"{len(found):,} cases in {path}")
+    return 0
