@@ -12,6 +12,7 @@ Names are imported when they are first used: `import workbench` loads no SDK and
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -23,11 +24,20 @@ if TYPE_CHECKING:
     from workbench.errors import WorkbenchError
     from workbench.experiment import Experiment
     from workbench.labels import calibrate, label, label_queue
+    from workbench.promotion.production import production_prompt
+    from workbench.promotion.promote import promote
+    from workbench.promotion.rollback import rollback
+    from workbench.promotion.status import promotions
     from workbench.prompts import Prompt, load_prompt, load_prompts
     from workbench.records import Case, Reply, Row, Score
+    from workbench.regressions import regression
     from workbench.report import Report, load_report, runs
     from workbench.report.pairs import judge_pairs
     from workbench.scorers import scorer
+    from workbench.widgets.compare_view import side_by_side
+    from workbench.widgets.playground import playground
+    from workbench.widgets.review_view import review
+    from workbench.widgets.showing import show
 
 __all__ = [
     "Case",
@@ -50,9 +60,18 @@ __all__ = [
     "load_prompts",
     "load_report",
     "offline",
+    "playground",
+    "production_prompt",
+    "promote",
+    "promotions",
+    "regression",
+    "review",
+    "rollback",
     "runs",
     "scorer",
     "scorers",
+    "show",
+    "side_by_side",
 ]
 
 _HOMES = {
@@ -76,8 +95,17 @@ _HOMES = {
     "load_prompts": "prompts",
     "load_report": "report",
     "offline": "connect",
+    "playground": "widgets.playground",
+    "production_prompt": "promotion.production",
+    "promote": "promotion.promote",
+    "promotions": "promotion.status",
+    "regression": "regressions",
+    "review": "widgets.review_view",
+    "rollback": "promotion.rollback",
     "runs": "report",
     "scorer": "scorers",
+    "show": "widgets.showing",
+    "side_by_side": "widgets.compare_view",
 }
 
 
@@ -88,6 +116,8 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module 'workbench' has no attribute {name!r}")
     if name == "Experiment":
         import_module("workbench.connect")  # so that a run without wb.offline() or wb.live() finds the default
+        if "IPython" in sys.modules:
+            import_module("workbench.widgets.run_view")  # so that a run in a notebook shows itself
     found = getattr(import_module(f"workbench.{_HOMES[name]}"), name)
     globals()[name] = found
     return found

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import deciding
 import material
+import watching
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -244,6 +245,22 @@ def deciding_lines(bench: Bench) -> Iterator[Line]:
     yield Line("live sequence, one case more", f"{result['update_us']:.0f} µs", "≤ 50 µs", "5,000 cases one by one")
 
 
+def run_view(bench: Bench) -> Iterator[Line]:
+    """CPU of a kernel over a cold run with its live view and without, in turns."""
+    trials = 900 if bench.quick else 3_000
+    found: dict[bool, list[dict[str, Any]]] = {False: [], True: []}
+    with bench.stand_in(trials, LATENCY_S) as server:
+        for turn in range(1 if bench.quick else 7):
+            for watched in (False, True) if turn % 2 else (True, False):
+                result = watching.measure(bench.home(), server.url, trials, watched=watched)
+                found[watched].append(_answered(Ended(0, 0, result), trials).result)
+    without, with_view = ([one["cpu_s"] for one in found[key]] for key in (False, True))
+    more = [100 * (a / b - 1) for a, b in zip(with_view, without, strict=True)]
+    rates = [one["messages"] / one["wall_s"] for one in found[True]]
+    yield Line(f"live run view, cold run of {trials:,} trials in a kernel: more CPU", f"{_spread(more, '+.1f')} %",
+               "≤ 5 %", f"CPU {_spread(without, '.2f')} s without; {_spread(rates, '.1f')} messages/s")  # fmt: skip
+
+
 def _answered(ended: Ended, trials: int) -> Ended:
     """What was measured, if it did the work. Raises RuntimeError otherwise: a fast failure is no speed."""
     found = ended.result
@@ -311,3 +328,4 @@ def all_lines(quick: bool) -> Iterator[Line]:
         yield from replay(bench, home)
         yield from on_row(bench, home)
         yield from deciding_lines(bench)
+        yield from run_view(bench)
