@@ -6,7 +6,7 @@ BIN := .venv/bin
 INSTALL := $(BIN)/uv pip install --quiet --python $(BIN)/python --compile-bytecode --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test setup lab lint bench verify-statistics wheel-check notebooks clean
+.PHONY: help demo test setup lab lint bench verify-statistics wheel-check notebooks nightly clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -15,7 +15,8 @@ demo: .venv/core ## the leaderboard of the shipped prompts, no key needed
 	$(BIN)/workbench demo
 
 test: .venv/all ## the whole test suite, notebooks included
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile tests --ignore=tests/browser
+	$(BIN)/python -m pytest -q tests/browser
 	@for notebook in notebooks/*.ipynb; do \
 		WORKBENCH_HOME=$$(mktemp -d) $(BIN)/python -m pytest -q -p no:cacheprovider --nbval-lax --nbval-current-env \
 			--nbval-cell-timeout 120 --nbval-sanitize-with notebooks/nbval.cfg $$notebook || exit 1; \
@@ -35,6 +36,9 @@ bench: .venv/all ## speed and memory, as one table
 
 notebooks: .venv/all ## run the notebooks and store their outputs
 	$(BIN)/python notebooks/record.py
+
+nightly: .venv/all ## the notebooks as regressions; NIGHT='--live --budget 5' calls real models
+	$(BIN)/workbench nightly $(NIGHT)
 
 verify-statistics: .venv/all ## simulate what the verdicts promise, as tables
 	$(BIN)/python tests/verify_statistics.py

@@ -269,7 +269,9 @@ RETURNED: list[tuple[Any, Any]] = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("returned", "found"), RETURNED, ids=[repr(one)[:30] for one, _ in RETURNED])
+@pytest.mark.parametrize(
+    ("returned", "found"), RETURNED, ids=[repr(one).partition(" at ")[0][:30] for one, _ in RETURNED]
+)
 @pytest.mark.parametrize("how", ["sync", "async", "dict", "mapping"])
 def test_what_a_function_returns(how: str, returned: Any, found: Any) -> None:
     """A bool, a finite number within the bounds and a Score are taken as plain values, sync, async or under a name;
