@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import pytest
-from esm import HARNESS, open_view
+from esm import HARNESS
 from playwright.sync_api import expect
+from wired import Wired, compare_parts
 
 from workbench.widgets import frame_view
 from workbench.widgets.board_view import BoardView
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from playwright.sync_api import Page
 
 HOSTILE = "<script>window.bad = 1</script><img src=x onerror='window.bad = 1'></textarea>\u202egnp.exe "
@@ -24,27 +25,13 @@ COSTS = {"small": 0.0, "middle": 0.0001, "large": 0.01}
 @pytest.fixture
 def parts(monkeypatch: pytest.MonkeyPatch) -> Any:
     """How runs are made without a model."""
-    monkeypatch.syspath_prepend(str(Path(__file__).parents[1] / "widgets"))
-    return import_module("compare_parts")
+    return compare_parts(monkeypatch)
 
 
-class Wired:
-    """A view in a page, whose wishes reach the Python view when `settle` is called."""
+class Board(Wired):
+    """A board view in a page."""
 
-    def __init__(self, page: Page, view: BoardView, **options: Any) -> None:
-        self.page, self.python = page, view
-        self.drawn = open_view(page, "board_view", view._state(), **options)
-        self.heard = 0
-
-    def settle(self) -> list[dict[str, Any]]:
-        """Hand over what was told since, and draw what follows from it."""
-        told = self.drawn.told()[self.heard :]
-        self.heard += len(told)
-        for message in told:
-            self.python._heard(message)
-        self.drawn.answer()
-        self.drawn.state(self.python._state())
-        return told
+    name = "board_view"
 
 
 def make(parts: Any, home: Path, models: tuple[str, ...] = ("small", "middle", "large"), right: int = 3) -> BoardView:
@@ -59,17 +46,17 @@ def make(parts: Any, home: Path, models: tuple[str, ...] = ("small", "middle", "
 
 
 @pytest.fixture
-def wired(page: Page, parts: Any, home: Path) -> Wired:
+def wired(page: Page, parts: Any, home: Path) -> Board:
     """Six arms; one model costs nothing."""
-    return Wired(page, make(parts, home))
+    return Board(page, make(parts, home))
 
 
-def box(wired: Wired, name: str) -> Any:
+def box(wired: Board, name: str) -> Any:
     """The check box of an arm's row."""
     return wired.page.get_by_role("checkbox", name=name)
 
 
-def test_rows_and_points_are_chosen_together(wired: Wired) -> None:
+def test_rows_and_points_are_chosen_together(wired: Board) -> None:
     """A box, a click on a row and a click on a point choose the arm in both places and in Python; Python's choice is
     drawn; the line for side_by_side stands there as soon as there are two."""
     page = wired.page
@@ -97,7 +84,7 @@ def test_rows_and_points_are_chosen_together(wired: Wired) -> None:
     expect(page.get_by_role("button", name="choose none")).to_be_disabled()
 
 
-def test_keyboard_alone_suffices(wired: Wired) -> None:
+def test_keyboard_alone_suffices(wired: Board) -> None:
     """One tab stop leads into the chart, arrow keys walk by cost and by quality, Enter and Space choose and the focus
     stays; headings and boxes are reached by Tab; no key reaches the page around the view."""
     page = wired.page
@@ -141,7 +128,7 @@ def test_keyboard_alone_suffices(wired: Wired) -> None:
     assert page.evaluate("() => window.escaped") == []
 
 
-def test_headings_sort_and_say_so(wired: Wired) -> None:
+def test_headings_sort_and_say_so(wired: Board) -> None:
     """A heading sorts upwards, then downwards, then puts the best first again, and says so to screen readers."""
     page = wired.page
     heading = page.get_by_role("columnheader", name="$ / 1,000")
@@ -155,7 +142,7 @@ def test_headings_sort_and_say_so(wired: Wired) -> None:
     assert wired.python.sort == "" and page.locator(".wb-choice").first.inner_text().strip() == "1"
 
 
-def test_tags_costs_and_the_front(wired: Wired) -> None:
+def test_tags_costs_and_the_front(wired: Board) -> None:
     """By tag lists tags; free arms stand apart on the log scale; the front is drawn; the numbers of a row under the
     pointer are said, and its point is the one that stands out."""
     page = wired.page
@@ -174,7 +161,7 @@ def test_tags_costs_and_the_front(wired: Wired) -> None:
 
 def test_a_row_chosen_in_the_chart_is_scrolled_to(page: Page, parts: Any, home: Path) -> None:
     """Where the table is longer than its box, the row of a point that is chosen comes into sight."""
-    wired = Wired(page, make(parts, home, tuple(f"m{n}" for n in range(12)), right=-9))
+    wired = Board(page, make(parts, home, tuple(f"m{n}" for n in range(12)), right=-9))
     row = page.locator("tbody tr").last
     seen = """(row) => {
       const box = row.closest(".wb-wide").getBoundingClientRect(), own = row.getBoundingClientRect();
@@ -188,7 +175,7 @@ def test_a_row_chosen_in_the_chart_is_scrolled_to(page: Page, parts: Any, home: 
 
 def test_hostile_names_stay_text(page: Page, parts: Any, home: Path) -> None:
     """Nothing of a name is an element of the page, wherever it is shown."""
-    wired = Wired(page, make(parts, home, (HOSTILE, "m")))
+    wired = Board(page, make(parts, home, (HOSTILE, "m")))
     for option in page.get_by_role("option").all():
         option.locator(".wb-mark").hover()
         option.locator(".wb-mark").click()
@@ -199,7 +186,7 @@ def test_hostile_names_stay_text(page: Page, parts: Any, home: Path) -> None:
     assert page.locator(".wb-view script, .wb-view img").count() == 0
 
 
-def test_drawn_twice_and_cleaned(wired: Wired) -> None:
+def test_drawn_twice_and_cleaned(wired: Board) -> None:
     """A second drawing of the model shows the same, each can be cleaned up, and then nothing listens."""
     wired.drawn.draw_again()
     views = wired.page.locator(".wb-board")
@@ -219,7 +206,7 @@ def test_drawn_twice_and_cleaned(wired: Wired) -> None:
 def test_an_empty_board_and_an_alert(page: Page, parts: Any, home: Path) -> None:
     """A run without rows is an empty table and chart; an error is an alert."""
     view = BoardView(parts.write_run(home, 3, lambda *_: None))
-    wired = Wired(page, view)
+    wired = Board(page, view)
     expect(page.locator("caption")).to_contain_text("0 of 6 planned trials")
     expect(page.get_by_role("option")).to_have_count(0)
     wired.drawn.alert("UsageError: no")
@@ -229,7 +216,7 @@ def test_an_empty_board_and_an_alert(page: Page, parts: Any, home: Path) -> None
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 def test_it_fits_and_can_be_told_without_colour(page: Page, parts: Any, home: Path, dark: bool) -> None:
     """At 1,280 pixels nothing is cut off; every point has a number and a shape, versions differ in shape."""
-    Wired(page, make(parts, home), dark=dark)
+    Board(page, make(parts, home), dark=dark)
     assert page.evaluate("() => document.documentElement.scrollWidth <= window.innerWidth")
     assert page.locator(".wb-wide").evaluate("(node) => node.scrollWidth <= node.clientWidth")
     points = page.get_by_role("option")
@@ -240,7 +227,7 @@ def test_it_fits_and_can_be_told_without_colour(page: Page, parts: Any, home: Pa
 
 def test_a_frame_is_a_table_without_network_and_without_html(page: Page) -> None:
     """itables draws a frame offline, pages and searches it, and hostile cells and headings stay text."""
-    pytest.importorskip("itables")
+    pytest.importorskip("itables", reason="needs the extra tables")
     rows = 300
     frame = pd.DataFrame({"output": [HOSTILE] * rows, "n": range(rows), HOSTILE: [{"text": HOSTILE}] * rows})
     live = frame_view.live_table(frame)

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import json
-from importlib import import_module
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from esm import open_view
 from playwright.sync_api import expect
+from wired import Wired, compare_parts
 
 import workbench as wb
 from workbench.labels import load_labels
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from playwright.sync_api import Page
 
-    from workbench.widgets.compare_view import CompareView
 
 HOSTILE = "<script>window.bad = 1</script><img src=x onerror='window.bad = 1'></textarea>\u202egnp.exe "
 
@@ -25,27 +24,13 @@ HOSTILE = "<script>window.bad = 1</script><img src=x onerror='window.bad = 1'></
 @pytest.fixture
 def parts(monkeypatch: pytest.MonkeyPatch) -> Any:
     """How runs are made without a model."""
-    monkeypatch.syspath_prepend(str(Path(__file__).parents[1] / "widgets"))
-    return import_module("compare_parts")
+    return compare_parts(monkeypatch)
 
 
-class Wired:
-    """A view in a page, whose wishes reach the Python view when `settle` is called."""
+class Compare(Wired):
+    """A compare view in a page."""
 
-    def __init__(self, page: Page, view: CompareView, **options: Any) -> None:
-        self.page, self.python = page, view
-        self.drawn = open_view(page, "compare_view", view._state(), **options)
-        self.heard = 0
-
-    def settle(self) -> list[dict[str, Any]]:
-        """Hand over what was told since, and draw what follows from it."""
-        told = self.drawn.told()[self.heard :]
-        self.heard += len(told)
-        for message in told:
-            self.python._heard(message)
-        self.drawn.answer()
-        self.drawn.state(self.python._state())
-        return told
+    name = "compare_view"
 
     def press(self, *keys: str) -> None:
         """Type keys into the view, each one settled."""
@@ -61,18 +46,18 @@ class Wired:
 
 
 @pytest.fixture
-def wired(page: Page, parts: Any, home: Path) -> Wired:
+def wired(page: Page, parts: Any, home: Path) -> Compare:
     """Thirty cases of two versions."""
-    return Wired(page, wb.side_by_side(parts.write_run(home, 30, parts.flips), parts.A, parts.B))
+    return Compare(page, wb.side_by_side(parts.write_run(home, 30, parts.flips), parts.A, parts.B))
 
 
-def letter(wired: Wired, version: str) -> str:
+def letter(wired: Compare, version: str) -> str:
     """Under which letter a version is shown: its output says so."""
     wired.press("d")
     return "A" if f"from {version}" in wired.page.get_by_label("answer A").inner_text() else "B"
 
 
-def test_filters_and_counts(wired: Wired) -> None:
+def test_filters_and_counts(wired: Compare) -> None:
     """The verdict stands on top; a click on a kind lists its cases, a text and a tag narrow them, Python has them."""
     page = wired.page
     expect(page.locator(".wb-verdict")).to_contain_text("27 cases, 6 better, 3 worse")
@@ -94,7 +79,7 @@ def test_filters_and_counts(wired: Wired) -> None:
     assert wired.python.selected == "c-0022"
 
 
-def test_keyboard_alone_suffices(wired: Wired) -> None:
+def test_keyboard_alone_suffices(wired: Compare) -> None:
     """j and k walk, f goes to the next filter, d and digits steer the diff, Shift and a letter vote; typing stays
     typing, and no key reaches the page around the view."""
     page = wired.page
@@ -125,7 +110,7 @@ def test_keyboard_alone_suffices(wired: Wired) -> None:
 
 def test_votes_are_blind_until_given(page: Page, parts: Any, home: Path) -> None:
     """Names, scores and reasons are not in the page before the vote, all of them after it, and the vote is a label."""
-    wired = Wired(page, wb.side_by_side(parts.write_run(home, 30, parts.flips), parts.A, parts.B, queue=4))
+    wired = Compare(page, wb.side_by_side(parts.write_run(home, 30, parts.flips), parts.A, parts.B, queue=4))
     answers = page.locator(".wb-answers")
     for telling in ("p@v", "because of", "latency", "right"):
         expect(answers).not_to_contain_text(telling)
@@ -157,7 +142,7 @@ def test_hostile_texts_stay_text(page: Page, parts: Any, home: Path) -> None:
         return {"output": HOSTILE + long, "score": one["version"] == "v2", "reasons": {"exact": HOSTILE}}
 
     report = parts.write_run(home, 2, answer, inputs=lambda _: {"text": HOSTILE})
-    wired = Wired(page, wb.side_by_side(report, parts.A, parts.B, blind=False, sort="order"))
+    wired = Compare(page, wb.side_by_side(report, parts.A, parts.B, blind=False, sort="order"))
     view = page.locator(".wb-view")
     expect(page.get_by_label("answer A")).to_contain_text("<script>window.bad = 1</script><img src=x")
     assert len(page.get_by_label("answer B").inner_text()) < 6_000
@@ -170,7 +155,7 @@ def test_hostile_texts_stay_text(page: Page, parts: Any, home: Path) -> None:
     assert wired.drawn.page.locator(".wb-box").first.evaluate("(box) => getComputedStyle(box).unicodeBidi") == "isolate"
 
 
-def test_drawn_twice_and_cleaned_up(wired: Wired) -> None:
+def test_drawn_twice_and_cleaned_up(wired: Compare) -> None:
     """The same model in two cells shows the same; the clean-up of one leaves no listener of it and the other alone."""
     page = wired.page
     before = page.evaluate("() => Object.values(window.wb.on).reduce((n, l) => n + l.length, 0)")
@@ -191,7 +176,7 @@ def test_drawn_twice_and_cleaned_up(wired: Wired) -> None:
 
 def test_only_a_page_of_a_large_run_is_drawn(page: Page, parts: Any, home: Path) -> None:
     """Of 10,000 cases 200 are in the page; the last of them leads on to the next ones, and buttons turn pages."""
-    wired = Wired(page, wb.side_by_side(parts.write_run(home, 10_000, parts.flips), parts.A, parts.B, sort="order"))
+    wired = Compare(page, wb.side_by_side(parts.write_run(home, 10_000, parts.flips), parts.A, parts.B, sort="order"))
     expect(page.locator(".wb-case")).to_have_count(200)
     expect(page.locator(".wb-list").get_by_role("status")).to_have_text("case 1 of 10,000, 1 to 200 listed")
     wired.python.selected = "c-0199"
@@ -204,7 +189,7 @@ def test_only_a_page_of_a_large_run_is_drawn(page: Page, parts: Any, home: Path)
     assert len(json.dumps(wired.python._state())) < 30_000
 
 
-def test_an_error_is_a_sentence_in_the_view(wired: Wired) -> None:
+def test_an_error_is_a_sentence_in_the_view(wired: Compare) -> None:
     """What goes wrong on the Python side is an alert in the view, and the view goes on."""
     wired.drawn.alert("rows.jsonl was moved or changed since this view was opened: open it again")
     expect(wired.page.get_by_role("alert")).to_contain_text("open it again")
@@ -217,7 +202,7 @@ def test_everything_has_a_name_and_fits(page: Page, parts: Any, home: Path, dark
     """Four arms fit into 1,280 pixels; every control has a name; one case alone is in the tab order of the list."""
     arms = [parts.arm(version) for version in ("v2", "v1", "v3", "v4")]
     report = parts.write_run(home, 30, parts.flips, arms=arms)
-    Wired(page, wb.side_by_side(report, parts.A, parts.B, "p@v3", "p@v4", blind=False), dark=dark)
+    Compare(page, wb.side_by_side(report, parts.A, parts.B, "p@v3", "p@v4", blind=False), dark=dark)
     expect(page.locator(".wb-answer")).to_have_count(4)
     assert page.evaluate("() => document.documentElement.scrollWidth <= window.innerWidth")
     nameless = "() => [...document.querySelectorAll('button, input, select')].filter((n) => n.offsetParent && " \

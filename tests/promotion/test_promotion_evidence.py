@@ -304,3 +304,14 @@ def test_another_process_makes_the_same_evidence(project: Server, verdict: Verdi
         )
         said.add(done.stdout)
     assert said == {json.dumps(verdict.to_json(), sort_keys=True) + "\n"}
+
+
+def test_one_more_name_changes_no_evidence(project: Server, production: Remote, verdict: Verdict, home: Path) -> None:
+    """A run that learns what production was keeps its evidence, and with it the approvals."""
+    before = made(verdict, production, project)
+    path = wb.load_report(verdict.run_id).folder / "plan.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"aliases": {f"{NAME}@production": f"{NAME}@v3"}}))
+    policy = load_policy(NAME)
+    assert latest_evidence(verdict, production, project.identity, "Ann Author", policy).sha == before.sha
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"trials": 1}))
+    assert not gather(verdict, production, project.identity, "Ann Author", policy).says_the_same(before)

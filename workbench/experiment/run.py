@@ -172,7 +172,7 @@ class Run:
                 await tracing.finish()
             # A new one: the old traceback leads deep into an HTTP library, and this is what a notebook shows.
             raise asyncio.CancelledError(self.progress.message) from None
-        except BaseException as error:
+        except BaseException as error:  # it goes on to the caller; the run's state must say so too
             self._end("failed", str(error))
             raise
         finally:

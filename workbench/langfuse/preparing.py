@@ -12,12 +12,13 @@ from workbench.files import write_whole
 from workbench.langfuse.datasets import dataset_id, item_id, push_items
 from workbench.langfuse.masking import Mask, key_in
 from workbench.langfuse.prompts import push
+from workbench.langfuse.wire import texts
 from workbench.prompts import Prompt, load_prompt
 from workbench.records import Case, canonical, sha256
 from workbench.settings import state_dir
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
     from workbench.langfuse.delivery import Patience
@@ -116,7 +117,7 @@ class _Items:
         new: dict[str, str] = {}
         chosen: tuple[list[Case], list[Case]] = ([], [])
         for one in cases:
-            hide = self._all_masked or key_in("\n".join(_texts(one))) is not None
+            hide = self._all_masked or key_in("\n".join(texts(one))) is not None
             held = sha256(canonical([dict(one), hide]))
             if self._held.get(item_id(self._name, one["id"])) != held:
                 new[item_id(self._name, one["id"])] = held
@@ -135,18 +136,6 @@ class _Items:
             return dict(json.loads(self._path.read_text("utf-8"))) if self._path is not None else {}
         except (OSError, ValueError):
             return {}
-
-
-def _texts(value: Any) -> Iterator[str]:
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, dict):
-        for name, one in value.items():
-            yield name
-            yield from _texts(one)
-    elif isinstance(value, list):
-        for one in value:
-            yield from _texts(one)
 
 
 def hopeless(error: Exception) -> bool:

@@ -16,6 +16,7 @@ from workbench.promotion.evidence import Evidence, seal, sealed_evidence
 from workbench.promotion.layout import SCHEMA
 from workbench.promotion.wording import marked, wording
 from workbench.prompts import Prompt
+from workbench.records import canonical, sha256
 from workbench.report import Report, load_report
 from workbench.verdict.records import Verdict, in_words
 
@@ -110,7 +111,8 @@ def _about_run(report: Report, verdict: Verdict) -> dict[str, Any]:
         "run": {
             "id": report.run_id,
             "rows_sha256": file_sha(report.folder / "rows.jsonl"),
-            "plan_sha256": file_sha(report.folder / "plan.json"),
+            # without the aliases: a run that is asked for by one more name is the same run
+            "plan_sha256": sha256(canonical({k: v for k, v in report.plan.items() if k != "aliases"})),
         },
         "models": [{name: arm[name] for name in ("model", "provider", "tier")} for arm in arms.values()],
         "judges": _judges(report),

@@ -89,7 +89,7 @@ class Store:
         self._connection.execute("BEGIN IMMEDIATE" if write else "BEGIN")
         try:
             yield self._connection
-        except BaseException:
+        except BaseException:  # a cancelled request must leave no transaction open either
             self._connection.execute("ROLLBACK")
             raise
         self._connection.execute("COMMIT")
