@@ -28,9 +28,9 @@ JUDGES = {"anthropic": JUDGE, "openai": "openai:gpt-6.1-terra", "ollama": "ollam
 
 
 def run(scorer: Scorer | list[Scorer], sample: int = 12, cache: str = "on") -> list[dict[str, Any]]:
-    """The rows of a small run."""
+    """The rows of a small run, by case: the file has them in the order in which they finished."""
     experiment = Experiment("grounded", "policy-answer@v2", "policy-qa", "openai:gpt-6-luna", scorer)
-    return list(asyncio.run(experiment.run(sample=sample, cache=cache)).rows())
+    return sorted(asyncio.run(experiment.run(sample=sample, cache=cache)).rows(), key=lambda row: row["case_id"])
 
 
 def stored() -> list[dict[str, object]]:
