@@ -20,7 +20,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from workbench.cache import Cache, _text_disk, mark_hit
+from workbench.cache import Cache, mark_hit
+from workbench.cache.store import _text_disk
 from workbench.errors import StorageError
 from workbench.records import Message, Reply, Request, Usage, sha256
 
@@ -336,8 +337,9 @@ def test_file_that_is_no_database(folder: Path) -> None:
     folder.mkdir(parents=True)
     (folder / "cache.db").write_bytes(b"no database " * 1000)
     for attempt in (lambda: get(folder, ASKED), lambda: put(folder, (ASKED, PAID))):
-        with pytest.raises(StorageError, match=r"not a database.*move it away"):
+        with pytest.raises(StorageError, match=r"not a database.*move it away") as refused:
             attempt()
+        assert "intact" not in str(refused.value)
 
 
 def test_broken_pages(folder: Path) -> None:
@@ -348,6 +350,7 @@ def test_broken_pages(folder: Path) -> None:
     asked: list[Callable[[Cache], object]] = [
         lambda cache: cache.get_many([key(replace(ASKED, repeat=i)) for i in range(40)]),
         lambda cache: list(cache.entries()), lambda cache: cache.size(),
+        lambda cache: cache.stored_at([key(replace(ASKED, repeat=i)) for i in range(40)]),
     ]  # fmt: skip
 
     async def work(cache: Cache) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import math
+import subprocess
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from workbench import settings
 from workbench.datasets import Dataset, append_case, dataset_names, load_dataset
 from workbench.errors import DatasetError, StorageError
+from workbench.prompts import prompt_names
 from workbench.records import Case
 
 SHIPPED = {"invoices": 100, "policy-qa": 100, "tickets": 400}
@@ -79,12 +82,14 @@ def test_bad_lines_are_named(line: str, fault: str, home: Path) -> None:
     [
         ("d.jsonl", "", "no cases"),
         ("d.jsonl", "\n \n", "no cases"),
-        ("d.jsonl", b"\xff\xfe\x00", "cannot be read"),
+        ("d.jsonl", b"\xff\xfe\x00", "cannot be read.*line 1 is not UTF-8"),
+        ("d.csv", "id,q\n1,München\n".encode("latin-1"), "line 2 is not UTF-8; save the file with the encoding UTF-8"),
         ("d.csv", "id,q\n", "no cases"),
         ("d.csv", "id,q\n1,a\n2\n", "line 3: 2 columns expected"),
         ("d.csv", "id,q\n1,a\n2,b,c\n", "line 3: 2 columns expected"),
         ("d.csv", "id,q,q\n1,a,b\n", "two columns are named 'q'"),
-        ("d.csv", "q\na\n", "line 2: needs an `id`"),
+        ("d.csv", "id,key,q\n1,a,b\n,c,d\n", "line 3: needs an `id`.*columns are: id, key, q.*--column key=id"),
+        ("d.csv", "id\n1\n", "line 2: case '1' has no inputs.*the columns are: id"),
         ("d.csv", "id,q\n1,a\n1,b\n", "line 3.*already used on line 2"),
         ("d.csv", 'id,q\n1,"never closed\n2,b\n3,c\n', "line 2: not valid CSV"),
         ("d.csv", "id,q\n1," + "x" * 200_000 + "\n", "line 2.*not valid CSV"),
@@ -100,14 +105,36 @@ def test_bad_files_are_named(name: str, content: str | bytes, fault: str, home: 
     assert str(path) in str(caught.value)
 
 
-def test_unknown_names_and_paths() -> None:
+def test_unknown_names_and_paths(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A name that no dataset has is refused with the nearest and with all that exist; a path with itself."""
     with pytest.raises(DatasetError, match=r"did you mean 'tickets'\? there are: invoices, policy-qa, tickets"):
         load_dataset("ticket")
     with pytest.raises(DatasetError, match=r"nowhere/d\.jsonl: no such file"):
         load_dataset("nowhere/d.jsonl")
+    with pytest.raises(DatasetError, match=f"{home}: is a folder; name one of its files: mine.csv"):
+        load_dataset(saved(home, "id,q\n1,a\n", "mine.csv").parent)
+    (home / "empty").mkdir()
+    with pytest.raises(DatasetError, match="empty: is a folder that holds no dataset"):
+        load_dataset("empty")
+    with pytest.raises(DatasetError, match="no dataset named ''"):
+        load_dataset("")
+    monkeypatch.setenv("WORKBENCH_HOME", str(home / "nowhere"))
+    with pytest.raises(DatasetError, match=f"the workspace {home}/nowhere is no folder"):
+        load_dataset("mine")
     with pytest.raises(DatasetError, match="a list is no dataset"):
         load_dataset([{"id": "a"}])  # type: ignore[arg-type]
+
+
+def test_two_files_of_one_name_are_refused(home: Path) -> None:
+    """A name that two files of a folder have is refused with both; a path says which is meant, other names work, and a
+    workspace's own still goes before a shipped one of another kind."""
+    (home / "datasets").mkdir()
+    for name in ("dup.csv", "dup.jsonl", "tickets.csv"):
+        saved(home / "datasets", "id,q\n1,a\n" if name.endswith("csv") else GOOD, name)
+    with pytest.raises(DatasetError, match=r"datasets: dup\.csv and dup\.jsonl are both the dataset 'dup'"):
+        load_dataset("dup")
+    assert load_dataset("datasets/dup.csv").cases[0].id == "1"
+    assert len(load_dataset("tickets")) == 1 and "dup" in dataset_names()
 
 
 def test_column_mapping(home: Path) -> None:
@@ -128,7 +155,100 @@ def test_column_mapping(home: Path) -> None:
         load_dataset(saved(home, "5\n"), columns={"text": "question"})
 
 
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("id,q,Expected\n1,a,x\n", "d.csv"),
+        ("ID|q|expected\n1|a|x\n", "d.csv"),
+        ('{"id": "1", "q": "a", "Expected ": "x"}\n', "d.jsonl"),
+        ('{"id": "1", "Inputs": {"q": "a"}, "expected": "x"}\n', "d.jsonl"),
+    ],
+)
+def test_almost_reserved_columns_are_refused(text: str, name: str, home: Path) -> None:
+    """A column that differs from a reserved one by case or blanks is refused with the cure, which works; nothing is
+    paid for as an input that was meant to be compared with."""
+    path = saved(home, text, name)
+    with pytest.raises(DatasetError, match=r"column '(\w+ ?)': did you mean `(\w+)`\?.*--column \1=\2") as caught:
+        load_dataset(path)
+    found = str(caught.value).split("columns=")[1].split(", or")[0]
+    assert load_dataset(path, columns=json.loads(found)).cases[0] == Case("1", {"q": "a"}, "x", (), "dev")
+
+
+def test_blanks_around_csv_names_mean_nothing(home: Path) -> None:
+    """The names in the first line of a CSV are read without the blanks around them, and two that become one are
+    refused."""
+    read = load_dataset(saved(home, "id, q , expected\n1,a,x\n", "d.csv")).cases[0]
+    assert (read.inputs, read.expected) == ({"q": "a"}, "x")
+    with pytest.raises(DatasetError, match="two columns are named 'q'"):
+        load_dataset(saved(home, "id,q, q\n1,a,b\n", "d.csv"))
+
+
+# Rows without ids
+
+
+def test_ids_are_made_of_inputs(home: Path) -> None:
+    """Rows without any id get one from their inputs: the same in every order and format, with another label or a new
+    row beside them; and the dataset says so."""
+    read = load_dataset(saved(home, "q,expected\na,1\nb,2\n", "d.csv"))
+    again = load_dataset(saved(home, "expected,q,tags\n3,c,\n5,b,new\n1,a,\n", "e.csv"))
+    lines = load_dataset(saved(home, '{"inputs": {"q": "a"}}\n{"q": "b"}\n'))
+    ids = {case.inputs["q"]: case.id for case in again}
+    assert [case.id for case in read] == [case.id for case in lines] == [ids["a"], ids["b"]]
+    assert ids["a"] == load_dataset(pd.DataFrame({"q": ["a"]})).cases[0].id == "c-29a9829b"
+    assert {case.id: case.split for case in read}.items() <= {case.id: case.split for case in again}.items()
+    assert read.made_ids and "ids were made" in repr(read) and "ids were made" in read._repr_html_()
+    assert not load_dataset("tickets").made_ids
+
+
+def test_doubled_rows_are_numbered_and_stay_together(home: Path) -> None:
+    """Rows with the same inputs get numbered ids and one split: a case that was tuned on is not an unseen one too."""
+    texts = [f"{i // 3}" for i in range(60)]
+    data = load_dataset(pd.DataFrame({"q": texts, "expected": range(60)}))
+    of = {text: sorted((case for case in data if case.inputs["q"] == text), key=lambda case: case.id) for text in texts}
+    assert len({case.id for case in data}) == 60
+    for first, second, third in of.values():
+        assert (second.id, third.id) == (f"{first.id}-2", f"{first.id}-3")
+        assert first.split == second.split == third.split
+    assert {case.split for case in data} == {"dev", "test"}
+
+
+@given(st.permutations([(text, wanted, tag) for text in "ab" for wanted in "12" for tag in "tu"]))
+def test_made_ids_mean_the_same_case_in_any_order(rows: list[tuple[str, str, str]]) -> None:
+    """Rows with the same inputs keep their ids whatever order they stand in, and the cases keep that order."""
+    data = load_dataset(pd.DataFrame(rows, columns=["q", "expected", "tags"]))
+    assert [(case.inputs["q"], case.expected, *case.tags) for case in data] == rows
+    again = load_dataset(pd.DataFrame(sorted(rows), columns=["q", "expected", "tags"]))
+    assert {case.id: case for case in data} == {case.id: case for case in again}
+
+
+def test_another_column_may_be_the_id(home: Path) -> None:
+    """A column that is renamed to id is the id, and one that is renamed away is none."""
+    path = saved(home, "key,id,q\nk1,7,a\nk2,8,b\n", "d.csv")
+    assert [case.id for case in load_dataset(path, columns={"key": "id", "id": "number"})] == ["k1", "k2"]
+    assert load_dataset(path, columns={"id": "number"}).made_ids
+
+
+def test_a_case_with_an_id_does_not_join_those_without(home: Path) -> None:
+    """Nothing is added to a file without ids: beside one that has an id, its own lines could not be loaded again."""
+    path = saved(home, '{"q": "a"}\n')
+    with pytest.raises(DatasetError, match="its lines have no `id`"):
+        append_case(path, Case("b", {"q": "x"}))
+    assert load_dataset(path).made_ids
+
+
 # Formats
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t", "|"])
+def test_separators_are_recognised(separator: str, home: Path) -> None:
+    """What spreadsheets and databases write between cells, comma, semicolon, tab or bar, is seen in the first line."""
+    text = separator.join(["id", "q", "expected"]) + "\n" + separator.join(["1", '"a;b,c\td"', "x"]) + "\n"
+    assert load_dataset(saved(home, text, "d.csv")).cases[0].inputs == {"q": "a;b,c\td"}
+
+
+def test_a_comma_separates_when_in_doubt(home: Path) -> None:
+    """A first line that reads the same either way is separated by commas."""
+    assert load_dataset(saved(home, "id,a;b\n1,x;y\n", "d.csv")).cases[0].inputs == {"a;b": "x;y"}
 
 
 def test_flat_and_nested_rows_are_the_same(home: Path) -> None:
@@ -202,16 +322,14 @@ def test_bad_frames(frame: pd.DataFrame) -> None:
 
 
 @pytest.mark.skipif(not BANKING.exists(), reason="the banking77 test set is not here")
-def test_real_csv_with_mapping(home: Path) -> None:
-    """A real CSV file of questions loads whole once it has ids, with its columns mapped."""
+def test_real_csv_with_mapping() -> None:
+    """A real CSV file of questions without ids loads whole, with its columns mapped."""
     with BANKING.open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
-    frame = pd.read_csv(BANKING).reset_index(names="id")
-    read = load_dataset(frame, columns={"text": "question", "category": "expected"})
+    read = load_dataset(BANKING, columns={"text": "question", "category": "expected"})
     assert len(read) == len(rows) == 3080
     assert [(c.inputs["question"], c.expected) for c in read] == [(r["text"], r["category"]) for r in rows]
-    with pytest.raises(DatasetError, match="line 2: needs an `id`"):
-        load_dataset(BANKING)
+    assert 0.55 < len(read.dev) / len(read) < 0.65
 
 
 # Names
@@ -313,6 +431,99 @@ def test_frame_and_repr_are_escaped() -> None:
     assert "<script" not in html
     assert "<b>0" not in html
     assert "2 more" in html
+
+
+def test_test_cases_are_not_shown() -> None:
+    """A dataset shows dev cases alone and says how many test cases it holds back; asked for, test cases are shown."""
+    tickets = load_dataset("tickets")
+    shown, asked = tickets._repr_html_(), tickets.test._repr_html_()
+    assert not [case.id for case in tickets.test if case.id in shown]
+    assert [case.id for case in tickets.dev.cases[:10] if case.id not in shown] == []
+    assert f"{len(tickets.dev) - 10} more dev cases; {len(tickets.test)} test cases held back" in shown
+    assert "held back" not in asked and tickets.test.cases[0].id in asked
+
+
+def test_expected_is_json_and_lines_stay_lines() -> None:
+    """Expected values are shown as JSON, and a text's line breaks as they are."""
+    html = Dataset("d", (Case("a", {"q": "one\ntwo", "n": [None]}, {"ok": True}),))._repr_html_()
+    assert "{&quot;ok&quot;: true}" in html and "one\ntwo" in html and "[null]" in html
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        Case("a", {"q": "'" * 5_000_000}, {"deep": ["ä" * 1000] * 1000}, ("t" * 9000,)),
+        Case("b" * 90_000, {f"{i}{'&' * 900}": "<" * 900 for i in range(300)}),
+    ],
+    ids=["long", "wide"],
+)
+def test_huge_cases_are_shown_short(case: Case) -> None:
+    """Whatever its cases hold, a dataset's HTML stays within 100 kB and a case's repr within a few lines."""
+    data = Dataset("d" * 50_000, tuple(replace(case, id=f"{i}{case.id}") for i in range(30)))
+    assert len(data._repr_html_().encode()) <= 100_000
+    assert len(repr(case)) <= 5 * 260
+    assert "more characters" in repr(case)
+
+
+def test_a_long_value_leaves_room_for_its_neighbours() -> None:
+    """JSON that is longer than a line has a line for each field, so that its column is no wider than its longest."""
+    html = load_dataset("invoices")._repr_html_()
+    assert ",\n &quot;invoice_number&quot;: &quot;HOJ-2291&quot;,\n" in html
+
+
+def test_a_case_shows_itself() -> None:
+    """A case is a table of its inputs and what is expected, all of it text, however large."""
+    case = Case("<b>7", {"q": "one\n<i>two", "expected": 5}, {"ok": True}, ("t", "u"), "test")
+    html = case._repr_html_()
+    assert all(text in html for text in ("case &lt;b&gt;7, test, tagged t, u", "one\n&lt;i&gt;two", ">5<", "mathjax"))
+    assert "{&quot;ok&quot;: true}" in html and "<i>" not in html
+    assert len(Case("b" * 90_000, {f"{i}": "<" * 900 for i in range(300)})._repr_html_()) < 100_000
+
+
+def test_small_cases_are_shown_in_full() -> None:
+    """A small case's repr is the line that makes it again."""
+    case = Case("a", {"q": "x"}, {"ok": True}, ("t",), "test")
+    assert eval(repr(case)) == case
+
+
+def test_keys_are_ids() -> None:
+    """A dataset offers its ids between brackets, and a position there is refused with what to write."""
+    data = Dataset("d", (Case("a", {"q": "x"}), Case("b", {"q": "y"})))
+    assert data._ipython_key_completions_() == ["a", "b"]
+    with pytest.raises(DatasetError, match=r"by its id, such as \['a'\], not by int"):
+        data[0]  # type: ignore[index]
+
+
+# What is shipped
+
+
+def test_what_is_saved_in_the_source_tree_is_not_shipped(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A dataset or prompt version that somebody puts in the source tree is found from there, and by no other
+    workspace."""
+    tree = home / "tree"
+    (tree / "workbench").mkdir(parents=True)
+    (tree / "workbench" / "shipped.txt").write_text(Path(settings.__file__).with_name("shipped.txt").read_text())
+    for name in ("datasets/tickets.jsonl", "datasets/mine.jsonl"):
+        (tree / name).parent.mkdir(parents=True, exist_ok=True)
+        (tree / name).write_text(GOOD)
+    for version in ("v1", "v9"):
+        (tree / "prompts" / "ticket-triage").mkdir(parents=True, exist_ok=True)
+        text = json.dumps({"name": "ticket-triage", "type": "text", "prompt": version})
+        (tree / "prompts" / "ticket-triage" / f"{version}.yaml").write_text(text)
+    monkeypatch.setattr(settings, "__file__", str(tree / "workbench" / "settings.py"))
+    assert (list(dataset_names()), prompt_names()) == (["tickets"], {"ticket-triage": ["v1"]})
+    monkeypatch.setenv("WORKBENCH_HOME", str(tree))
+    assert (list(dataset_names()), prompt_names()) == (["mine", "tickets"], {"ticket-triage": ["v1", "v9"]})
+
+
+def test_shipped_files_are_those_under_version_control() -> None:
+    """`shipped.txt` names every prompt and dataset of the repository: who adds one there adds its line."""
+    root = Path(settings.__file__).parents[1]
+    listed = (root / "workbench" / "shipped.txt").read_text().split()
+    assert [name for name in listed if not (root / name).is_file()] == []
+    tracked = subprocess.run(["git", "ls-files", "prompts/**/v*.yaml", "datasets/*"], cwd=root, capture_output=True,
+                             text=True, check=False).stdout.split()  # fmt: skip
+    assert not tracked or listed == tracked
 
 
 # Adding a case

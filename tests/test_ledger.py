@@ -122,7 +122,7 @@ def test_refused_when_waiting_cannot_help() -> None:
         ledger = Ledger(1.0)
         ledger.settle(await ledger.reserve(0.5), 0.5)
         await ledger.reserve(0.4)
-        with pytest.raises(BudgetReached, match=r"budget of \$1 reached: \$0\.5000 spent.*may cost up to \$0\.6000"):
+        with pytest.raises(BudgetReached, match=r"budget of \$1 reached: \$0\.500 spent.*may cost up to \$0\.600"):
             await asyncio.wait_for(ledger.reserve(0.6), 1)
 
     asyncio.run(main())
@@ -137,7 +137,7 @@ def test_waiting_ends_when_the_money_is_gone() -> None:
         waiting = asyncio.create_task(ledger.reserve(0.2))
         await turns()
         ledger.settle(first, 0.0, 0.9)
-        with pytest.raises(BudgetReached, match=r"perhaps \$0\.9000 for calls that broke off"):
+        with pytest.raises(BudgetReached, match=r"perhaps \$0\.900 for calls that broke off"):
             await waiting
 
     asyncio.run(main())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -184,7 +185,59 @@ def test_edit_makes_a_draft() -> None:
             prompt.edit(old, "x")
 
 
+# Shown in a cell
+
+
+def test_a_prompt_shows_its_text() -> None:
+    """A prompt shows its version, variables, parameters and text, as text and never as markup."""
+    prompt = Prompt.from_text("mine", "<script>alert(1)</script> $x$ {{who}} & {{ what }}", max_tokens=64)
+    html = prompt._repr_html_()
+    assert "<script" not in html and "&lt;script&gt;" in html
+    assert f"mine@{prompt.version}</b>, not saved" in html
+    assert "variables: who, what" in html and "&quot;max_tokens&quot;: 64" in html
+    assert html.count("<span") == 2 and ">{{who}}</span>" in html and ">{{ what }}</span>" in html
+    assert "mathjax_ignore" in html
+    assert repr(prompt) == f"Prompt(mine@{prompt.version}, variables who, what)"
+
+
+def test_a_draft_shows_what_was_edited() -> None:
+    """A draft shows its words against the version that it began as, however often it was edited since; once it is
+    saved it is a version like any other."""
+    draft = load_prompt("ticket-triage@v3").edit("Answer with", "Think first, then answer with").edit("first", "twice")
+    html = draft._repr_html_()
+    assert draft.edited_from == load_prompt("ticket-triage@v3")
+    assert "edited from ticket-triage@v3" in html
+    assert re.findall(r"<(del|ins)[^>]*>([^<]*)</", html) == [("del", "Answer"), ("ins", "Think twice, then answer")]
+    saved = draft.save()
+    assert "<ins" not in saved._repr_html_() and "edited from" not in saved._repr_html_()
+    assert saved.edited_from is None and saved.edit("twice", "thrice").edited_from == saved
+    assert draft == replace(draft, edited_from=None) and draft.sha == saved.sha
+
+
+def test_a_long_prompt_is_shown_short() -> None:
+    """Of a prompt of any length little HTML is made, and an edit in the middle of it is in there."""
+    prompt = Prompt.from_text("mine", "\n".join(f"line {i} {{{{v{i}}}}}" for i in range(100_000)))
+    assert len(prompt._repr_html_()) < 200_000
+    html = prompt.edit("line 50000 ", "LINE 50000 ")._repr_html_()
+    assert len(html) < 200_000 and ">LINE</ins>" in html and " characters …" in html
+
+
 # Files
+
+
+def test_a_missing_workspace_is_named(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the workspace's folder does not exist, an unknown prompt's message says so."""
+    monkeypatch.setenv("WORKBENCH_HOME", str(home / "nowhere"))
+    with pytest.raises(PromptError, match=f"no prompt named 'greet'.*the workspace {home}/nowhere is no folder"):
+        load_prompt("greet")
+
+
+def test_windows_files_read_the_same(home: Path) -> None:
+    """A version file with a byte order mark and Windows line ends holds the same prompt."""
+    text = "name: mine\ntype: text\nprompt: |\n  one\n\n  two {{x}}\n"
+    write(home, text)
+    write(home, b"\xef\xbb\xbf" + text.replace("\n", "\r\n").encode(), version="v2")
+    assert load_prompt("mine@v1").text == load_prompt("mine@v2").text == "one\n\ntwo {{x}}\n"
 
 
 def test_shipped_prompts() -> None:
@@ -232,7 +285,7 @@ def test_workspace_hides_shipped(home: Path) -> None:
 
 BAD_FILES = [
     ("a: [", "YAML"),
-    (b"name: \xff", "cannot be read"),
+    (b"name: mine\ntype: text\nprompt: M\xfcnchen", "line 3 is not UTF-8; save the file with the encoding UTF-8"),
     ("[]", "must be a mapping"),
     ("", "must be a mapping"),
     (version_file(extra=1), "unknown key 'extra'"),

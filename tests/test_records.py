@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import FrozenInstanceError, fields, make_dataclass, replace
+from types import MappingProxyType
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workbench.records import ROW_FIELDS, Message, Request, Row, canonical, sha256
+from workbench.records import ROW_FIELDS, Message, Request, Row, canonical, content_of, sha256
 
 BARE = Request("openai", "responses", "gpt-6-luna", (Message("user", "Hello"),))
 FULL = Request(
@@ -143,3 +144,9 @@ def test_records_are_frozen() -> None:
     """A record cannot be changed after the fact."""
     with pytest.raises(FrozenInstanceError):
         BARE.repeat = 1  # type: ignore[misc]
+
+
+def test_golden_content() -> None:
+    """A case's content has the hash that it always had: by another one, test cases that were seen would look unseen."""
+    golden = "352e9e94d27b2c30ac8f087a77b536db3c4d4e8a4078e505063cd5b96e745f4a"
+    assert content_of(MappingProxyType({"b": "ü", "a": [1, 2.5]}), {"x": None}) == golden

@@ -24,6 +24,7 @@ from workbench import scorers
 from workbench.errors import ScorerError
 from workbench.records import WORST_STOPS, Case, Reply, Score
 from workbench.scorers import Scorer, as_scorers, scorer
+from workbench.scorers.owner import owner
 from workbench.scorers.text import last_json_object
 
 DATA = Path(__file__).parents[2] / "shared" / "data"
@@ -133,10 +134,10 @@ def test_json_fields_says_what_is_wrong() -> None:
     ("expected", "fault"), [("text", "expected object"), ({"b": 1}, "no field 'a'"), (None, "expected object")]
 )
 def test_json_fields_of_a_case_without_them(expected: Any, fault: str) -> None:
-    """A case that expects no such fields is unscored in all of them, and the reason names it."""
+    """A case that expects no such fields is unscored in all of them; the reason says why, the same of every case."""
     found = scores(scorers.json_fields("a"), "{}", expected)
     assert set(found) == {"json_fields", "a"}
-    assert all(one.value is None and fault in one.reason and "case c" in one.reason for one in found.values())
+    assert all(one.value is None and fault in one.reason and "case c" not in one.reason for one in found.values())
     assert "without fields" in scores(scorers.json_fields(), "{}", {})["json_fields"].reason
 
 
@@ -436,3 +437,52 @@ def test_identity_is_the_same_in_every_process() -> None:
         for seed in ("1", "2", "3")
     }  # fmt: skip
     assert len(found) == 1
+
+
+# Whose a metric is
+
+
+def declared_as(name: str, *metrics: str, **more: Any) -> Scorer:
+    return scorer(name=name, metrics=metrics, **more)(lambda case, reply: None)
+
+
+NAMED, OTHER = declared_as("named", "a", "b"), declared_as("other", "a")
+SILENT, TURNED = declared_as("silent"), declared_as("turned", higher_is_better=False)
+ALIKE = declared_as("alike")
+
+
+@pytest.mark.parametrize(
+    ("given", "seen", "owners"),
+    [
+        ((NAMED,), ("a", "b"), {"a": NAMED, "b": NAMED, "x": None, "named": None}),
+        ((NAMED, OTHER), ("a", "b", "other.a"), {"a": NAMED, "other.a": OTHER, "other.b": None}),
+        ((NAMED, SILENT), ("a", "x"), {"a": NAMED, "x": SILENT, "silent": SILENT}),
+        ((SILENT, NAMED), ("a", "named.a"), {"a": None, "named.a": NAMED}),
+        ((NAMED, SILENT), ("a", "silent.a"), {"a": NAMED, "silent.a": SILENT}),
+        ((SILENT, TURNED), ("silent", "x"), {"silent": SILENT, "turned": TURNED, "x": None}),
+        ((SILENT, ALIKE), ("x",), {"x": SILENT}),
+        ((SILENT, replace(ALIKE, asks_models=True)), ("x",), {"x": None}),
+    ],
+)
+def test_a_metric_belongs_to_one_scorer_or_to_none(given: tuple[Scorer, ...], seen: Any, owners: Any) -> None:
+    """A scorer that names its metrics owns exactly those, one that does not owns what only it can have given, or what
+    all that can have given it were declared alike for; the rest has no owner."""
+    assert {metric: owner(metric, given, seen) for metric in owners} == owners
+
+
+def test_declared_metrics_are_all_that_a_scorer_gives() -> None:
+    """A scorer that names its metrics gives those and no others: another name, or one value for several, is a fault of
+    the scorer and leaves all of them unscored with the reason."""
+    two = scorer(name="s", metrics=["a", "b"])
+    good = two(lambda case, reply: {"a": 1.0, "b": Score(True, "why")})
+    assert scores(good) == {"a": Score(1.0), "b": Score(True, "why")}
+    assert scores(two(lambda case, reply: None)) == {"a": Score(None), "b": Score(None)}
+    for bad, reason in (({"a": 1.0, "c": 0.0}, "'c'"), (True, "one value"), ({}, "no metric")):
+        found = scores(two(lambda case, reply, bad=bad: bad))
+        assert {name: one.value for name, one in found.items()} == {"a": None, "b": None}
+        assert all(reason in one.reason for one in found.values())
+    assert scores(scorer(name="s", metrics=["a"])(lambda case, reply: True)) == {"a": Score(True)}
+    for wrong in (["a", "a"], [""], [1]):
+        with pytest.raises(ScorerError, match="each name once"):
+            scorer(metrics=wrong)(lambda case, reply: None)
+    assert good.identity != scorer(name="s", metrics=["b", "a"])(good.function).identity

@@ -9,6 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from workbench.client import use
+from workbench.connect import live, process_ledger
 from workbench.errors import SettingsError
 from workbench.settings import (
     DEFAULTS,
@@ -57,6 +59,35 @@ def test_unreadable_dotenv(home: Path) -> None:
     (home / ".env").write_bytes(b"OLLAMA_FAST=\xff\xfe\n")
     with pytest.raises(SettingsError, match=r"\.env.*UTF-8"):
         setting("OLLAMA_FAST")
+
+
+@pytest.mark.parametrize("line", [f"OPENAI_API_KEY {KEY}", "OPENAI_API_KEY", f"OPENAI_API_KEY: {KEY}", KEY, "MINE"])
+def test_a_line_that_sets_nothing(line: str, home: Path) -> None:
+    """A line of the .env without `=` is refused with its number and without what it holds, which may be a key."""
+    (home / ".env").write_text(f"# mine\n\nOLLAMA_FAST=one\n{line}\n")
+    with pytest.raises(SettingsError, match=r"\.env, line 4: a line is NAME=value") as caught:
+        setting("OLLAMA_FAST")
+    assert KEY not in str(caught.value)
+
+
+def test_other_lines_of_a_dotenv_are_left_alone(home: Path) -> None:
+    """Comments, empty lines, quotes, `export`, a byte order mark and other programs' names are no faults."""
+    text = "\ufeffOLLAMA_FAST='one two'\n\n# x\nexport OLLAMA_BALANCED=b # c\nMINE=\n"
+    (home / ".env").write_text(text, "utf-8")
+    assert (setting("OLLAMA_FAST").text, setting("OLLAMA_BALANCED").text) == ("one two", "b")
+    load()
+
+
+def test_misspelt_settings_are_named(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A name that looks like one of our settings and is none is said, in the .env and in the environment; names that
+    mean something to others are not."""
+    for name in ("WORKBENCH_NIGHT", "WORKBENCH_HOME_PAGE", "OPENAI_API_KEY_2"):
+        monkeypatch.setenv(name, "x")
+    load()
+    monkeypatch.setenv("WORKBENCH_TIMEOUT", "5")
+    (home / ".env").write_text("WORKBENCH_CONCURENCY=3\n")
+    with pytest.raises(SettingsError, match=r"CONCURENCY \(\.env\).*CONCURRENCY.*TIMEOUT \(environment\).*TIMEOUT_S"):
+        load()
 
 
 def test_dotenv_does_not_reach_the_environment(home: Path) -> None:
@@ -158,3 +189,29 @@ def test_workspace(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("WORKBENCH_HOME")
     monkeypatch.chdir(home)
     assert workspace() == home
+
+
+@pytest.mark.parametrize("text", ["five", "nan", "inf", "-1", "0"])
+def test_wrong_process_budget(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A cap of the process that is no amount of money is a SettingsError with the cure, whoever reads it first."""
+    process_ledger.cache_clear()
+    monkeypatch.setenv("WORKBENCH_PROCESS_BUDGET", text)
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    for reader in (load, process_ledger, live):
+        with pytest.raises(SettingsError, match=r"WORKBENCH_PROCESS_BUDGET.*doctor"):
+            reader()
+
+
+def test_process_budget_caps_every_session(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One ledger stands above all live sessions of a process, with the cap that is set, and `doctor` names it."""
+    process_ledger.cache_clear()
+    monkeypatch.setenv("WORKBENCH_PROCESS_BUDGET", "2.5")
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    try:
+        first, second = live(budget_usd=1).ledger, live().ledger
+        assert first.parent is second.parent is process_ledger()
+        assert process_ledger().cap_usd == 2.5
+        assert "WORKBENCH_PROCESS_BUDGET=2.5" in repr(settings_in_force())
+    finally:
+        use(None)
+        process_ledger.cache_clear()

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import json
 import math
-import os
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import asdict, dataclass
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -17,10 +17,11 @@ from urllib.parse import urlsplit
 from workbench import settings
 from workbench.client import Origin, Session, use, use_by_default
 from workbench.datasets import Dataset, dataset_names, load_dataset
-from workbench.errors import DatasetError, SettingsError, UsageError, choices
+from workbench.errors import DatasetError, SettingsError, StorageError, UsageError, choices
+from workbench.files import write_whole
 from workbench.langfuse.configured import ConfiguredProject, who_is_at
 from workbench.ledger import Ledger
-from workbench.projects import StandInProject
+from workbench.projects import AnyStandIn
 from workbench.providers import PROVIDERS, Connection
 from workbench.sim import StandIn
 from workbench.sim.cases import known_cases
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
+    from workbench.sim.cases import KnownCase
     from workbench.sim.config import Config
 
 KEYS = {"anthropic": "ANTHROPIC_API_KEY", "openai": "OPENAI_API_KEY", "ollama": "OLLAMA_API_KEY"}
@@ -63,14 +65,15 @@ def offline(
     The server is a child process, started on the first call that the cache cannot answer. `recordings`: a JSONL of what
     real models said, instead of simulated models. `behaviour`: another declaration than the shipped one. `seed`:
     another draw of the same models. `datasets`: more datasets whose cases the simulated models know, beside those that
-    have a name. `latency_s`: a constant instead of the declared latencies. `traces`: runs are sent to the stand-in
-    Langfuse, which prompts are promoted on in any case. Raises UsageError for unreadable files.
+    have a name and those of the experiments that are run. `latency_s`: a constant instead of the declared latencies.
+    `traces`: runs are sent to the stand-in Langfuse, which prompts are promoted on in any case: the one that
+    LANGFUSE_BASE_URL names, where that is a stand-in, else the workspace's own. Raises UsageError for unreadable files.
     """
     try:
         stand_in = _LazyStandIn(recordings, behaviour, seed, tuple(datasets), latency_s)
     except (OSError, ValueError) as error:
-        raise UsageError(f"offline: {error}") from None
-    langfuse = StandInProject()
+        raise UsageError(f"offline: {_told(error)}") from None
+    langfuse = AnyStandIn()
     origins = {
         name: Origin(
             name,
@@ -87,10 +90,11 @@ def offline(
     )
     session = Answering(
         origins,
-        notes=tuple(_unused_keys()),
+        notes=(*_unused_keys(), *settings.misspelt()),
         close=lambda: _close_all(stand_in, langfuse),
         langfuse=langfuse.server,
         traces=traces,
+        learn=stand_in.learn,
         title=f"Offline: {answers}.",
     )
     use(session)
@@ -114,7 +118,7 @@ def live(budget_usd: float | None = None) -> Answering:
     }
     cap = None if budget_usd is None or budget_usd == math.inf else budget_usd
     per_run = values.workbench_run_budget if budget_usd is None else None
-    told = f"${cap:g} in all" if cap else f"${per_run:g} a run" if per_run else "without a cap"
+    told = f"${cap:g} in all" if cap else f"${per_run:g} a run that names no budget" if per_run else "without a cap"
     langfuse = ConfiguredProject()
     session = Answering(
         origins,
@@ -149,7 +153,7 @@ def at(addresses: Mapping[str, str], *, replay: bool = False) -> Answering:
     live = not all(origin.stand_in for origin in origins.values())
     missing = {name: "no address was given for it" for name in PROVIDERS if name not in origins}
     where = ", ".join(f"{name} at {_normal(url)}" for name, url in addresses.items())
-    langfuse: StandInProject | ConfiguredProject = ConfiguredProject() if live else StandInProject()
+    langfuse: AnyStandIn | ConfiguredProject = ConfiguredProject() if live else AnyStandIn()
     session = Answering(
         origins,
         Ledger(None, process_ledger()),
@@ -165,7 +169,12 @@ def at(addresses: Mapping[str, str], *, replay: bool = False) -> Answering:
     return session
 
 
-def _close_all(*parts: _LazyStandIn | StandInProject) -> None:
+def _told(error: OSError | ValueError) -> str:
+    """Which file, and what is wrong with it."""
+    return f"{error.filename}: {error.strerror}" if isinstance(error, OSError) and error.filename else str(error)
+
+
+def _close_all(*parts: _LazyStandIn | AnyStandIn) -> None:
     for part in parts:
         part.close()
 
@@ -174,20 +183,25 @@ def stand_in_config(
     recordings: str | Path | None, behaviour: str | Path | None, seed: int, latency_s: float | None, port: int
 ) -> Config:
     """What `workbench sim` serves: every named dataset's cases, or the recordings. Raises UsageError."""
-    known = [case for one in _named_datasets() for case in known_cases(one.name, one.cases)]
     try:
-        server = StandIn(known, behaviour=behaviour, seed=seed, recordings=recordings, latency_s=latency_s, port=port)
+        server = StandIn(
+            _cases(_named_datasets()),
+            behaviour=behaviour,
+            seed=seed,
+            recordings=recordings,
+            latency_s=latency_s,
+            port=port,
+        )
     except (OSError, ValueError) as error:
-        raise UsageError(f"sim: {error}") from None
+        raise UsageError(f"sim: {_told(error)}") from None
     return server.config
 
 
 @lru_cache(maxsize=1)
-def process_ledger() -> Ledger | None:
-    """What this process may spend in all, whatever a notebook asks for: a night sets WORKBENCH_PROCESS_BUDGET for its
-    kernels, from the environment alone. None without one."""
-    cap = os.environ.get("WORKBENCH_PROCESS_BUDGET")
-    return Ledger(float(cap)) if cap else None
+def process_ledger() -> Ledger:
+    """What this process spends in all, whatever a notebook asks for, capped where WORKBENCH_PROCESS_BUDGET is set, as a
+    night does for its kernels. Raises SettingsError."""
+    return Ledger(settings.load().workbench_process_budget)
 
 
 def default() -> Session:
@@ -213,7 +227,8 @@ class _LazyStandIn:
         self._make: Callable[..., StandIn] = partial(
             StandIn, behaviour=behaviour, seed=seed, recordings=recordings, latency_s=latency_s
         )
-        self._datasets = datasets
+        self._unsaid = list(datasets)
+        self._learnt: set[tuple[str, str]] = set()
         self._server: StandIn | None = None
         self.origin = self._make().origin
         self.loose = False
@@ -222,16 +237,28 @@ class _LazyStandIn:
 
             self.loose = Recordings.load(recordings).loose
 
+    def learn(self, dataset: Dataset) -> None:
+        """Know this dataset's cases too, from the next connection on; those that have a name are known."""
+        if not dataset.from_workspace and (dataset.name, dataset.sha) not in self._learnt:
+            self._learnt.add((dataset.name, dataset.sha))
+            self._unsaid.append(dataset)
+
     def connection(self, provider: str) -> Connection:
+        unsaid, self._unsaid = self._unsaid, []
         if self._server is None:
-            known = [*_named_datasets(), *self._datasets]
-            self._server = self._make([case for one in known for case in known_cases(one.name, one.cases)])
+            self._server = self._make(_cases([*_named_datasets(), *unsaid]))
+        elif unsaid:
+            self._server.control("cases", [asdict(case) for case in _cases(unsaid)])
         return Connection(provider, NO_KEY, self._server.start() + PATHS[provider], stand_in=True)
 
     def close(self) -> None:
         if self._server is not None:
             self._server.close()
             self._server = None
+
+
+def _cases(datasets: Iterable[Dataset]) -> list[KnownCase]:
+    return [case for one in datasets for case in known_cases(one.name, one.cases)]
 
 
 def _named_datasets() -> Iterable[Dataset]:
@@ -294,11 +321,8 @@ def _identity(url: str, replay: bool) -> dict[str, Any] | None:
         return remembered
     identity = _ask_identity(url)
     if known.get(_normal(url)) != identity:
-        try:
-            memory.parent.mkdir(parents=True, exist_ok=True)
-            memory.write_text(json.dumps(known | {_normal(url): identity}, indent=1), "utf-8")
-        except OSError:
-            pass  # only a later replay at this address needs it
+        with suppress(StorageError):  # only a later replay at this address needs it
+            write_whole(memory, json.dumps(known | {_normal(url): identity}, indent=1))
     return identity
 
 

@@ -17,7 +17,7 @@ WorkbenchError                    exit code
 ├── NotRecorded                   1    a miss in replay mode; nothing was sent
 ├── RegressionFound               1    a report is worse than its baseline; raised on request alone
 ├── LangfuseError                 1    Langfuse answered with an error, or not at all
-│   ├── LangfuseAway                   nobody answers, 408, 429, 5xx: the same call may succeed later
+│   ├── LangfuseAway              6    nobody answers, 408, 429, 5xx: the same call may succeed later
 │   ├── LangfuseRefused           2    400, 401, 403, 413, 422: keys, names, labels or sizes are wrong
 │   └── LangfuseMissing           2    404: no such prompt, version, label or dataset
 ├── PromotionRefused              5    policy or evidence does not allow it; nothing was moved
@@ -97,9 +97,11 @@ class BaselineError(UsageError):
 
 
 class BudgetReached(WorkbenchError):
-    """The next call might have passed the cap, so it was not made."""
+    """The next call might have passed the cap, so it was not made. `uncertain_usd`: the most that earlier attempts of
+    that call may have cost."""
 
     exit_code = 3
+    uncertain_usd = 0.0
 
 
 class StorageError(WorkbenchError):
@@ -137,6 +139,8 @@ class LangfuseError(WorkbenchError):
 class LangfuseAway(LangfuseError):
     """Nobody answers, or 408, 429, 5xx: the same call may succeed later."""
 
+    exit_code = 6
+
 
 class LangfuseRefused(LangfuseError):
     """400, 401, 403, 413 or 422: the same call would fail again."""
@@ -169,6 +173,7 @@ class CallError(WorkbenchError):
 
     `retryable`: another attempt may succeed. `maybe_charged`: the vendor may have billed the call although no
     reply arrived, so its worst case counts against the budget. `retry_after_s`: what the server asked for.
+    `uncertain_usd`: the most that this attempt, and once the call is given up all of its attempts, may have cost.
     """
 
     retryable = False
@@ -187,6 +192,7 @@ class CallError(WorkbenchError):
         self.retry_after_s = retry_after_s
         self.request_id = request_id
         self.attempts = 1
+        self.uncertain_usd = 0.0
 
 
 class KeyRefused(CallError):

@@ -1,13 +1,15 @@
 """Money: reserve the worst case before a call, settle what it cost after it.
 
-Spent + uncertain + reserved never passes the cap, whatever the number of tasks. This ledger lives in one process; the
-durable one keeps the same two calls.
+Spent + uncertain + reserved never passes the cap, whatever the number of tasks. A ledger lives in memory: its cap holds
+for one process and one start. A run that is resumed later, or in a second process, starts with a fresh budget; within
+one process `wb.live(budget_usd=)` covers all runs together.
 """
 
 from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
+from math import floor, isfinite, log10
 
 from workbench.errors import BudgetReached
 
@@ -43,10 +45,11 @@ class Ledger:
     async def reserve(self, amount_usd: float | None) -> Reservation:
         """Set aside the worst case of a call; waits while calls under way may still give money back.
 
-        Raises BudgetReached when the call cannot fit even after all of them, or its price is unknown under a cap.
+        Raises BudgetReached when the call cannot fit even after all of them, or its worst case is unknown under a cap.
         """
         if amount_usd is None and self.is_capped:
-            raise BudgetReached("the price of this model is unknown, so it cannot run under a budget")
+            raise BudgetReached("the price of this model is unknown, or nothing limits its answer (max_tokens), so it "
+                                "cannot run under a budget")  # fmt: skip
         reservation = Reservation(amount_usd or 0.0)
         while (full := self._too_full(reservation)) is not None:
             if full._under_way == 0 or full._never_fits(reservation):
@@ -90,10 +93,22 @@ class Ledger:
         return self.cap_usd is not None and self.spent_usd + self.uncertain_usd + reservation.amount_usd > self.cap_usd
 
     def _refusal(self, reservation: Reservation) -> str:
-        uncertain = f" (and perhaps ${self.uncertain_usd:.4f} for calls that broke off)" if self.uncertain_usd else ""
-        return (f"budget of ${self.cap_usd:g} reached: ${self.spent_usd:.4f} spent{uncertain}, and the next call may "
-                f"cost up to ${reservation.amount_usd:.4f}")  # fmt: skip
+        perhaps = f" (and perhaps {dollars(self.uncertain_usd)} for calls that broke off)" if self.uncertain_usd else ""
+        return (f"budget of ${self.cap_usd:g} reached: {dollars(self.spent_usd)} spent{perhaps}, and the next "
+                f"call may cost up to {dollars(reservation.amount_usd)}")  # fmt: skip
 
     def __repr__(self) -> str:
         cap = "no cap" if self.cap_usd is None else f"cap ${self.cap_usd:g}"
-        return f"Ledger({cap}, spent ${self.spent_usd:.4f}, reserved ${self.reserved_usd:.4f})"
+        return f"Ledger({cap}, spent {dollars(self.spent_usd)}, reserved {dollars(self.reserved_usd)})"
+
+
+def dollars(value: float | None) -> str:
+    """Money, cents above one dollar and three significant digits below; an unknown price is said to be unknown."""
+    if value is None:
+        return "unknown"
+    if value == 0:
+        return "$0"
+    if not isfinite(value):
+        return f"${value}"
+    digits = 2 if value >= 1 else min(2 - floor(log10(value)), 8)
+    return f"${value:,.{digits}f}"

@@ -1,4 +1,5 @@
-"""Which Langfuse project prompts are promoted on: the one that the settings name, or the stand-in of this workspace."""
+"""Which Langfuse project is meant, for promotions and for `@production` alike: the one that the settings name, or the
+stand-in of this workspace."""
 
 from __future__ import annotations
 
@@ -6,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from workbench import settings
 from workbench.errors import StorageError
-from workbench.langfuse.configured import NAMES, ConfiguredProject
+from workbench.langfuse.configured import NAMES, ConfiguredProject, is_stand_in
 from workbench.settings import state_dir
 from workbench.sim import StandInLangfuse
 
@@ -61,10 +62,38 @@ class StandInProject:
             self._child = None
 
 
-def project(stand_in: bool = False) -> ConfiguredProject | StandInProject:
-    """The configured project; the stand-in where it is asked for, or where none is set and nothing is live."""
-    configured = settings.is_live() or any(settings.setting(name).text for name in NAMES)
-    return ConfiguredProject() if configured and not stand_in else StandInProject()
+class AnyStandIn:
+    """A stand-in in any case: the one that the settings name, else that of this workspace. Chosen on first use."""
+
+    is_set = True
+
+    def __init__(self) -> None:
+        self._chosen: ConfiguredProject | StandInProject | None = None
+
+    def server(self) -> Server:
+        """The project. Raises StorageError where that of the workspace cannot keep its store."""
+        if self._chosen is None:
+            named = ConfiguredProject()
+            plays = named.is_set and is_stand_in(str(settings.setting(NAMES[0]).text))
+            self._chosen = named if plays else StandInProject()
+        server = self._chosen.server()
+        assert server is not None  # what is set has a server
+        return server
+
+    def close(self) -> None:
+        """Close the connection, and end a child process."""
+        if self._chosen is not None:
+            self._chosen.close()
+            self._chosen = None
+
+
+def project(stand_in: bool = False) -> ConfiguredProject | StandInProject | AnyStandIn:
+    """The Langfuse that is meant: the one that the settings name; a stand-in where that is asked for, as an offline
+    session does, or where none is named and nothing is live."""
+    if stand_in:
+        return AnyStandIn()
+    named = settings.is_live() or any(settings.setting(name).text for name in NAMES)
+    return ConfiguredProject() if named else StandInProject()
 
 
 def _seed(server: Server) -> None:

@@ -35,6 +35,31 @@ def sha256(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
+def content_of(inputs: Mapping[str, Any], expected: Any) -> str:
+    """What a case is, hashed: the same under whatever id, in whatever dataset. Test cases are kept unseen by it, so
+    another value would make seen ones look unseen."""
+    return sha256(canonical([dict(inputs), expected]))
+
+
+ArmKey = tuple[str, str, str, str]
+"""What tells arms apart: prompt, content hash, provider, model."""
+
+
+def arm_key(about: Mapping[str, Any]) -> ArmKey:
+    """The arm that a row, or a plan's entry, is about."""
+    return about["prompt"], about["prompt_sha"], about["provider"], about["model"]
+
+
+def ref_of(about: Mapping[str, Any]) -> str:
+    """How its prompt is written: `ticket-triage@v3`."""
+    return f"{about['prompt']}@{about['version']}"
+
+
+def arm_ref(about: Mapping[str, Any]) -> str:
+    """How the arm is written: `ticket-triage@v3 × sim-anthropic-fast`."""
+    return f"{ref_of(about)} × {about['model']}"
+
+
 @dataclass(frozen=True, slots=True)
 class Message:
     """One turn: `role` is system, user or assistant."""
@@ -114,7 +139,8 @@ class Reply:
 
     `stop_reason`: end, max_tokens, stop_sequence, tool_use, refusal, content_filter, or the vendor's own word.
     `cost_usd` is the list price of this call, hit or not (`None`: unknown, which is not free); `spent_usd` is what this
-    call cost now, 0 for a hit. `latency_s` leaves out the time waited for a slot or between attempts (`waited_s`).
+    call cost now, 0 for a hit; `uncertain_usd` is the most that attempts which broke off before it may have cost.
+    `latency_s` leaves out the time waited for a slot or between attempts (`waited_s`).
     `loose`: recorded for the same input, but not provably for the same request; or simulated without a known case.
     """
 
@@ -132,6 +158,7 @@ class Reply:
     cost_usd: float | None = None
     spent_usd: float | None = None
     cached: bool = False
+    uncertain_usd: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +170,17 @@ class Case:
     expected: Any = None
     tags: tuple[str, ...] = ()
     split: str = "dev"
+
+    def __repr__(self) -> str:
+        return f"Case({', '.join(f'{one.name}={_cut(getattr(self, one.name))}' for one in fields(self))})"
+
+    def _repr_html_(self) -> str:
+        from workbench.tables import cut, plain_table, told
+
+        tags = f", tagged {', '.join(self.tags)}" if self.tags else ""
+        shown = [*self.inputs.items(), ("expected", self.expected)]
+        return plain_table(("", ""), [(name, told(value)) for name, value in shown],
+                           cut(f"case {self.id}, {self.split}{tags}"))  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +194,10 @@ class Score:
 @dataclass(frozen=True, slots=True)
 class Row:
     """One trial's flat, JSON-ready record; failures are rows too. Units as in `Reply` and `Usage`; `finished_at` is in
-    seconds since 1970 and says when the trial was done here, also for a hit."""
+    seconds since 1970 and says when the trial was done here, also for a hit.
+
+    `judge_cost_usd` and `judge_spent_usd`: what judges cost at list price, and what they cost now. `uncertain_usd`: the
+    most that calls which broke off may have cost beside that, judges' included. `loose`: as in `Reply`."""
 
     run_id: str
     prompt: str
@@ -182,6 +223,8 @@ class Row:
     cost_usd: float | None = None
     spent_usd: float | None = 0.0
     judge_cost_usd: float | None = 0.0
+    judge_spent_usd: float | None = 0.0
+    uncertain_usd: float = 0.0
     latency_s: float | None = None
     waited_s: float | None = None
     ttft_s: float | None = None
@@ -192,11 +235,19 @@ class Row:
     error: str | None = None
     error_type: str | None = None
     finished_at: float | None = None
+    loose: bool = False
 
     def to_json(self) -> str:
         """The row as one line of JSON, fields in the order above."""
         return _PLAIN.encode({name: getattr(self, name) for name in ROW_FIELDS})
 
 
+def _cut(value: Any) -> str:
+    """A field in a repr: what a case holds may be a whole book."""
+    text = repr(value)
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]} … and {len(text) - _SHOWN:,} more characters"
+
+
+_SHOWN = 200
 _PLAIN = json.JSONEncoder(ensure_ascii=True)
 ROW_FIELDS = tuple(f.name for f in fields(Row))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from difflib import get_close_matches
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -33,6 +34,7 @@ DEFAULTS: dict[str, str | None] = {
     "LANGFUSE_SECRET_KEY": None,
     "WORKBENCH_LIVE": "0",
     "WORKBENCH_RUN_BUDGET": "5",
+    "WORKBENCH_PROCESS_BUDGET": None,
     "WORKBENCH_CONCURRENCY": "16",
     "WORKBENCH_TIMEOUT_S": "120",
     "WORKBENCH_PRICES": None,
@@ -72,6 +74,34 @@ def workspace() -> Path:
 def state_dir(*parts: str) -> Path:
     """A folder below `.workbench/`; not created here."""
     return workspace().joinpath(".workbench", *parts)
+
+
+def no_workspace() -> str:
+    """The end of a message about something that was not found, where the workspace's folder itself is missing."""
+    return "" if workspace().is_dir() else f"; the workspace {workspace()} is no folder (WORKBENCH_HOME names it)"
+
+
+def places(kind: str) -> list[Path]:
+    """Folders that hold `prompts` or `datasets`: the workspace's own before the shipped one."""
+    installed, source_tree = Path(__file__).parent / "shipped" / kind, Path(__file__).parent.parent / kind
+    return [workspace() / kind, installed if installed.is_dir() else source_tree]
+
+
+def kept(kind: str, pattern: str) -> list[tuple[Path, Path]]:
+    """(folder, file) of the prompts or datasets whose path in the folder matches, the shipped ones before the
+    workspace's.
+
+    Shipped are those that `shipped.txt` names: what somebody saves in the source tree is a workspace's, not everyone's.
+    """
+    own, shipped = places(kind)
+    everyones = {shipped.parent / name for name in _shipped_names()}
+    found = [(shipped, path) for path in sorted(shipped.glob(pattern)) if path in everyones]
+    return found + [(own, path) for path in sorted(own.glob(pattern))]
+
+
+@lru_cache(maxsize=1)
+def _shipped_names() -> frozenset[str]:
+    return frozenset(Path(__file__).with_name("shipped.txt").read_text("utf-8").split())
 
 
 def setting(name: str) -> Setting:
@@ -128,15 +158,19 @@ def load() -> Any:
 
     try:
         values: dict[str, Any] = {name.lower(): setting(name).text for name in DEFAULTS}
-        return _model()(**values)
+        found, faults = _model()(**values), []
     except ValidationError as error:
-        faults = "; ".join(f"{'.'.join(map(str, e['loc'])).upper()}: {e['msg']}" for e in error.errors())
-        raise SettingsError(f"wrong settings: {faults}. `workbench doctor` shows where each comes from.") from None
+        faults = [f"{'.'.join(map(str, e['loc'])).upper()}: {e['msg']}" for e in error.errors()]
+    if faults := faults + misspelt():
+        raise SettingsError(f"wrong settings: {'; '.join(faults)}. `workbench doctor` shows where each comes from.")
+    return found
 
 
 @lru_cache
 def _model() -> type[BaseSettings]:
     """Built on first use, because pydantic costs more to import than a whole replay takes."""
+    from typing import Annotated
+
     from pydantic import Field, SecretStr, create_model
     from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
@@ -159,6 +193,7 @@ def _model() -> type[BaseSettings]:
         "workbench_live": (bool, ...),
         "workbench_traces": (bool, ...),
         "workbench_run_budget": (float, Field(gt=0, allow_inf_nan=False)),
+        "workbench_process_budget": (Annotated[float, Field(gt=0, allow_inf_nan=False)] | None, None),
         "workbench_concurrency": (int, Field(ge=1)),  # the same rule as in `concurrency()`
         "workbench_timeout_s": (float, Field(gt=0, allow_inf_nan=False)),
     }
@@ -178,11 +213,28 @@ def _dotenv(path: Path) -> dict[str, str | None]:
 @lru_cache(maxsize=4)
 def _parse_dotenv(path: Path, stamp: int) -> dict[str, str | None]:
     from dotenv import dotenv_values
+    from dotenv.parser import parse_stream
 
     try:
-        return dict(dotenv_values(path))
+        with path.open(encoding="utf-8-sig") as file:
+            for line in parse_stream(file):
+                # a key that is left out without a word is looked for elsewhere; the line may hold it, so is not shown
+                if line.error or (line.key is not None and line.value is None):
+                    raise SettingsError(f"{path}, line {line.original.line}: a line is NAME=value, or # and a comment")
+        return dict(dotenv_values(path, encoding="utf-8-sig"))
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(f"{path}: cannot be read ({error}): a line is NAME=value, in UTF-8") from None
+
+
+def misspelt() -> list[str]:
+    """Names that look like a setting of ours and are none, a sentence each: what they say is in force nowhere."""
+    named = dict.fromkeys(os.environ, "environment") | dict.fromkeys(_dotenv(workspace() / ".env"), ".env")
+    return [
+        f"{name} ({origin}): no such setting, probably {near[0]}"
+        for name, origin in sorted(named.items())
+        if name.startswith("WORKBENCH_") and name not in DEFAULTS
+        and (near := get_close_matches(name, DEFAULTS, n=1, cutoff=0.8))
+    ]  # fmt: skip
 
 
 def _without_credentials(text: str) -> str:

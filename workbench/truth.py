@@ -6,7 +6,6 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from workbench.client import current
 from workbench.connect import offline
 from workbench.errors import UsageError
 from workbench.experiment import Experiment
@@ -26,12 +25,25 @@ if TYPE_CHECKING:
     from workbench.scorers import Scorer
 
 
+_Sums = dict[str, tuple[float, float]]
+"""metric -> the sum of its weighed scores, and the sum of the weights of what is scored."""
+
+
 @dataclass(frozen=True, slots=True)
 class Truth:
-    """Expected score of an arm over the cases, by metric."""
+    """Expected scores of an arm by metric, over what is scored: `scored` of `cases` cases, by expectation. A metric
+    that scores nothing is not in `expected`."""
 
     arm: str
     expected: dict[str, float]
+    scored: dict[str, float]
+    cases: int
+
+    def told(self, metric: str) -> str:
+        """A metric's expected score, with the share that is scored unless it is all."""
+        scored = self.scored.get(metric, 0.0)
+        value = f"{self.expected[metric]:.4f}" if metric in self.expected else "unscored"
+        return value if scored > self.cases - 1e-6 else f"{value} ({round(scored, 2):g} of {self.cases} scored)"
 
 
 class Truths:
@@ -46,8 +58,8 @@ class Truths:
     def __str__(self) -> str:
         from workbench.report.text import table
 
-        metrics = list(dict.fromkeys(metric for row in self for metric in row.expected))
-        lines = table([("arm", *metrics), *((r.arm, *(f"{r.expected[m]:.4f}" for m in metrics)) for r in self)])
+        metrics = list(dict.fromkeys(metric for row in self for metric in row.scored))
+        lines = table([("arm", *metrics), *((row.arm, *map(row.told, metrics)) for row in self)])
         return "\n".join(["Declared, not measured: expected scores of the simulated models.", *lines])
 
 
@@ -62,7 +74,8 @@ def expected_scores(
     behaviour: Path | None = None,
 ) -> Truths:
     """Every arm's mean score over the cases, with every answer that the declared behaviour allows weighed by its
-    probability: the very scorers of a run are applied to each. Cases keep their declared difficulty."""
+    probability: the very scorers of a run are applied to each. Cases keep their declared difficulty; an answer that is
+    unscored counts for nothing, not for zero."""
     offline(behaviour=behaviour)
     experiment = Experiment("truth", list(prompts), dataset, models, list(scorers), providers=providers)
     if asking := [scorer.name for scorer in experiment.scorers if scorer.asks_models]:
@@ -73,28 +86,35 @@ def expected_scores(
 
 
 async def _all(experiment: Experiment, declared: Behaviour, split: str | None) -> Truths:
-    current()
-    by_arm: dict[str, list[dict[str, float]]] = {}
+    by_arm: dict[str, _Sums] = {}
     cases = experiment.dataset.split(split or ("dev" if experiment.dataset.from_workspace else "all"))
     for case in cases:
         for arm, request in experiment.requests(case, 0):
-            by_arm.setdefault(str(arm), []).append(await _expected(arm, request, experiment, declared, case.id))
-    means = {arm: {m: sum(one[m] for one in rows) / len(rows) for m in rows[0]} for arm, rows in by_arm.items()}
-    return Truths(tuple(Truth(arm, expected) for arm, expected in means.items()))
+            await _add(by_arm.setdefault(str(arm), {}), arm, request, experiment, declared, case.id)
+    return Truths(tuple(_truth(arm, sums, len(cases)) for arm, sums in by_arm.items()))
 
 
-async def _expected(
-    arm: Arm, request: Request, experiment: Experiment, declared: Behaviour, case_id: str
-) -> dict[str, float]:
+def _truth(arm: str, sums: _Sums, cases: int) -> Truth:
+    expected = {metric: total / weight for metric, (total, weight) in sums.items() if weight}
+    return Truth(arm, expected, {metric: weight for metric, (_, weight) in sums.items()}, cases)
+
+
+async def _add(
+    sums: _Sums, arm: Arm, request: Request, experiment: Experiment, declared: Behaviour, case_id: str
+) -> None:
+    """Add one case: each of its possible answers, weighed."""
     asked = Asked.of(request)
     known = declared.find(asked)
     if known is None:
-        raise ValueError(f"{arm}: the request for case {case_id} holds no known case")
+        raise UsageError(f"{arm}: the request for case {case_id} holds no known case: does the prompt show its inputs?")
     case = experiment.dataset[case_id]
-    total: dict[str, float] = {}
     for outcome in declared.outcomes(asked, known):
         reply = Reply(outcome.text, stop_reason=outcome.stop_reason, source="simulated")
+        values: dict[str, float | bool | None] = {}
         for scorer in experiment.scorers:
             for metric, one in (await score(scorer, case, reply)).items():
-                total[metric] = total.get(metric, 0.0) + outcome.probability * float(one.value or 0.0)
-    return total
+                values[metric if metric not in values else f"{scorer.name}.{metric}"] = one.value
+        for metric, value in values.items():
+            total, weight = sums.get(metric, (0.0, 0.0))
+            scored = value is not None
+            sums[metric] = total + outcome.probability * float(value or 0.0), weight + outcome.probability * scored

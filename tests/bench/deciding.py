@@ -21,7 +21,7 @@ SCORER = {"name": "exact", "metrics": ["exact"], "bounds": [0, 1], "higher_is_be
 def write(folder: Path, cases: int) -> None:
     """A run folder with two arms over `cases` cases, scored right or wrong by a seeded draw."""
     folder.mkdir(parents=True)
-    identity = {"seed": 0, "repeats": 1, "split": "dev"}
+    identity = {"seed": 0, "repeats": 1, "split": "dev", "scorers": []}
     dataset = {"name": "d", "cases": cases}
     plan = {"run_id": folder.name, "identity": identity, "trials": 2 * cases, "dataset": dataset, "scorers": [SCORER],
             "arms": ARMS, "prompts": []}  # fmt: skip

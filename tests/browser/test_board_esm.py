@@ -207,7 +207,7 @@ def test_an_empty_board_and_an_alert(page: Page, parts: Any, home: Path) -> None
     """A run without rows is an empty table and chart; an error is an alert."""
     view = BoardView(parts.write_run(home, 3, lambda *_: None))
     wired = Board(page, view)
-    expect(page.locator("caption")).to_contain_text("0 of 6 planned trials")
+    expect(page.get_by_text("0 of 6 planned trials")).to_be_visible()
     expect(page.get_by_role("option")).to_have_count(0)
     wired.drawn.alert("UsageError: no")
     expect(page.get_by_role("alert")).to_have_text("UsageError: no")

@@ -10,6 +10,7 @@ from playwright.sync_api import expect
 from wired import Wired, compare_parts
 
 import workbench as wb
+from workbench.errors import LabelError
 from workbench.labels import load_labels
 
 if TYPE_CHECKING:
@@ -149,7 +150,7 @@ def test_hostile_texts_stay_text(page: Page, parts: Any, home: Path) -> None:
     wired.click("show 200,000 more of")
     assert 200_000 < len(page.get_by_label("answer B").inner_text()) < 210_000
     wired.press("j")
-    expect(page.get_by_label("answer A")).to_contain_text("⚠ <script>")
+    expect(page.get_by_label("answer A")).to_contain_text("⚠ this trial failed: <script>")
     assert view.locator("script, img, textarea").count() == 0
     assert page.evaluate("() => window.bad") is None
     assert wired.drawn.page.locator(".wb-box").first.evaluate("(box) => getComputedStyle(box).unicodeBidi") == "isolate"
@@ -191,10 +192,117 @@ def test_only_a_page_of_a_large_run_is_drawn(page: Page, parts: Any, home: Path)
 
 def test_an_error_is_a_sentence_in_the_view(wired: Compare) -> None:
     """What goes wrong on the Python side is an alert in the view, and the view goes on."""
-    wired.drawn.alert("rows.jsonl was moved or changed since this view was opened: open it again")
-    expect(wired.page.get_by_role("alert")).to_contain_text("open it again")
+    wired.drawn.alert("rows.jsonl was moved or changed since this view was opened: put it back")
+    expect(wired.page.get_by_role("alert")).to_contain_text("put it back")
     wired.press("j")
     expect(wired.page.locator("[aria-current=true]")).to_have_text(wired.python.selected)
+
+
+def test_a_vote_before_the_next_case_is_drawn_is_refused(wired: Compare) -> None:
+    """Keys pressed faster than the view is drawn: the vote carries what was on screen, and is not kept for the next."""
+    page = wired.page
+    page.locator(".wb-view").focus()
+    page.keyboard.press("j")
+    page.keyboard.press("Shift+A")
+    with pytest.raises(LabelError, match=r"given on c-0000, .* moved on to c-0001"):
+        wired.settle()
+    assert wired.python.votes == []
+    wired.drawn.state(wired.python._state())
+    wired.press("Shift+A")
+    assert [vote.case_id for vote in wired.python.votes] == ["c-0001"]
+
+
+def test_a_note_is_kept_by_enter_and_a_draft_stays_with_its_case(wired: Compare) -> None:
+    """Enter keeps a typed note; one that was not kept is there again when its case is, and on no other case."""
+    page, note = wired.page, wired.page.get_by_label("note", exact=True)
+    note.fill("too short")
+    note.press("Enter")
+    wired.settle()
+    assert [(vote.case_id, vote.winner, vote.note) for vote in wired.python.votes] == [("c-0000", None, "too short")]
+    expect(page.locator(".wb-said")).to_contain_text("The note is kept")
+    expect(note).to_be_focused()
+    note.fill("too short, and rude")
+    note.press("Escape")
+    wired.press("j")
+    expect(note).to_have_value("")
+    wired.press("k")
+    expect(note).to_have_value("too short, and rude")
+    wired.click("tie")
+    assert wired.python.votes[0].note == "too short, and rude"
+    wired.python.vote("tie", "said in Python")
+    wired.settle()
+    expect(note).to_have_value("said in Python")
+
+
+def test_the_focus_stays_where_it_was(wired: Compare) -> None:
+    """By keyboard alone: a button that was drawn again keeps the focus, so does a text; of one that is gone the view
+    has it, and the keys go on."""
+    page = wired.page
+    compare = page.get_by_label("answer A").get_by_role("button")
+    compare.focus()
+    page.keyboard.press("Enter")
+    wired.settle()
+    expect(compare).to_have_text("the others are compared with this")
+    expect(compare).to_be_focused()
+    page.get_by_label("answer B").locator(".wb-box").focus()
+    page.keyboard.press("j")
+    wired.settle()
+    expect(page.get_by_label("answer B").locator(".wb-box")).to_be_focused()
+    page.get_by_role("button", name="show names").focus()
+    page.keyboard.press("Enter")
+    wired.settle()
+    expect(page.locator(".wb-view")).to_be_focused()
+    page.keyboard.press("k")
+    wired.settle()
+    assert wired.python.selected == "c-0000"
+
+
+def test_flips_that_wait_for_a_label_are_only_counted(page: Page, parts: Any, home: Path) -> None:
+    """In a label queue the list of what got better is empty until there are labels, and says how many wait."""
+    Compare(page, wb.side_by_side(parts.write_run(home, 30, parts.flips), parts.A, parts.B, queue=30, filter="better"))
+    expect(page.get_by_role("button", name="to better 6")).to_be_visible()
+    expect(page.locator(".wb-case")).to_have_count(0)
+    expect(page.locator(".wb-list").get_by_role("status")).to_have_text("no case; 6 more wait for their blind label")
+
+
+def test_what_is_not_there_is_said(page: Page, parts: Any, home: Path) -> None:
+    """A failed trial has its error and no empty box; an empty answer is called one."""
+
+    def answer(one: dict[str, Any], number: int, _: int) -> dict[str, Any]:
+        if number == 0:
+            return {"output": None, "error": "nobody listens", "error_type": "ConnectionRefused"}
+        return {"output": "", "score": False}
+
+    wired = Compare(page, wb.side_by_side(parts.write_run(home, 2, answer), parts.A, parts.B, sort="order"))
+    first = page.get_by_label("answer A")
+    expect(first).to_contain_text("⚠ this trial failed: ConnectionRefused: nobody listens")
+    expect(first.locator(".wb-box")).to_have_count(0)
+    wired.press("j")
+    expect(first).to_contain_text("(empty answer)")
+    expect(first.locator(".wb-box")).to_have_count(0)
+
+
+@pytest.mark.parametrize(("width", "columns"), [(1280, 4), (1100, 2), (620, 2), (480, 1)])
+def test_answers_are_wide_enough_to_be_read(page: Page, parts: Any, home: Path, width: int, columns: int) -> None:
+    """Four answers stand in one row, in two or below each other, each 200 pixels wide or more; a reason has a line of
+    its own; in a narrow view the list stands above the case, and nothing runs out of the frame."""
+    arms = [parts.arm(version) for version in ("v2", "v1", "v3", "v4")]
+    report = parts.write_run(home, 30, parts.flips, arms=arms)
+    page.set_viewport_size({"width": width, "height": 900})
+    Compare(page, wb.side_by_side(report, parts.A, parts.B, "p@v3", "p@v4", blind=False))
+    expect(page.locator(".wb-answer")).to_have_count(4)
+    boxes = page.locator(".wb-answer").evaluate_all("(all) => all.map((one) => one.getBoundingClientRect().toJSON())")
+    assert len({box["left"] for box in boxes}) == columns and min(box["width"] for box in boxes) >= 200
+    reason = page.locator(".wb-scores td[colspan]").first.bounding_box()
+    assert reason and reason["width"] > 190 and reason["height"] < 30
+    below = "([a, b]) => document.querySelector(b).getBoundingClientRect().top > " \
+        "document.querySelector(a).getBoundingClientRect().bottom - 1"  # fmt: skip
+    assert page.evaluate(below, [".wb-list", ".wb-of"]) == (width < 800)
+    outside = "() => { const right = (one) => one.getBoundingClientRect().right; " \
+        "return [...document.querySelectorAll('.wb-view *')].filter((one) => one.offsetParent && " \
+        "right(one) > right(document.querySelector('.wb-view'))).length; }"  # fmt: skip
+    assert page.evaluate(outside) == 0
+    assert page.evaluate("() => document.documentElement.scrollWidth <= window.innerWidth")
 
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])

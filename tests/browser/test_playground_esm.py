@@ -33,6 +33,7 @@ def state(**changed: Any) -> dict[str, Any]:
         "title": "triage@v3", "fault": "", "revision": 1,
         "turns": [["system", "Sort."], ["user", "{{ticket}} {{tone}}"]],
         "values": [["ticket", "My card was charged twice."], ["tone", "dry"]], "expected": '{"a": 1}',
+        "expected_fault": "",
         "datasets": ["policy-qa", "tickets"], "dataset": "tickets", "case": "t-1", "ids": ["t-1", "t-2"],
         "where": "1 of 264 dev cases", "running": False, "run": 0, "repeat": 0,
         "answers": [answer(), answer(name="best")],
@@ -198,7 +199,8 @@ def test_hostile_text_stays_text(page: Page) -> None:
     """Whatever prompts, cases and models say, it is text; a megabyte in pieces does not hold up the page."""
     bad = answer(name=HOSTILE, text=HOSTILE, said=HOSTILE, facts=[HOSTILE])
     words = dict.fromkeys(
-        ("title", "fault", "expected", "dataset", "case", "where", "money", "about", "hint", "caption", "said", "code"),
+        ("title", "fault", "expected",
+         "expected_fault", "dataset", "case", "where", "money", "about", "hint", "caption", "said", "code"),
         HOSTILE,
     )
     hostile = state(turns=[[HOSTILE, HOSTILE]], values=[["ticket", HOSTILE]], datasets=[HOSTILE], ids=[HOSTILE],

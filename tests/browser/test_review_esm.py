@@ -24,7 +24,7 @@ def state(**changed: Any) -> dict[str, Any]:
              "flips": [["t-1", "fast", "1 → 0", "the input", "the expected", "was", "is"]]}  # fmt: skip
     found = {
         "ref": "p@v2", "headline": "✔ p@v2 may become production: the policy is met",
-        "moves": ["Production: v1, version 1 in Langfuse"], "warnings": ["SIMULATED"], "sentence": "p@v2 is better.",
+        "moves": ["Production: v1, version 1 in Langfuse"], "warnings": ["SIMULATED"], "sentences": ["p@v2 is better."],
         "actions": [["approve", "Approve", ""], ["promote", "Promote", ""],
                     ["rollback", "Roll back", "not production"]], "asked": None,
         "by": "Ann", "hint": "Names are claims.", "busy": "", "said": [], "key": 0,
@@ -65,6 +65,10 @@ def test_what_is_refused_says_why(page: Page) -> None:
     expect(back).to_have_accessible_description("")
     expect(page.get_by_role("button", name="Promote")).to_be_disabled()
     expect(page.get_by_text("Promote is not possible: 1 approval: 0 of 1")).to_be_visible()
+    actions = [["promote", "Promote", "1 approval: 0 of 1\nat least 20 cases: 5"]]
+    view.state(state(actions=actions, sentences=["a", "b"]))
+    expect(page.locator(".wb-reasons ul > li")).to_have_text(["1 approval: 0 of 1", "at least 20 cases: 5"])
+    expect(page.locator(".wb-intro").nth(1).locator("p")).to_have_text(["a", "b"])
 
 
 def test_asked_and_confirmed_by_keyboard(page: Page) -> None:

@@ -25,6 +25,7 @@ def state(**changed: Any) -> dict[str, Any]:
         "run": "triage-1", "state": "running", "done": 12, "total": 160,
         "counts": "12 of 160 trials, 1 failed, 0 from the cache", "money": "$0.10 spent of $2.00", "spent": 0.05,
         "pace": "16 of 16 calls under way · no status 429 · p50 latency 307 ms · about 77 s to go",
+        "troubles": [],
         "verdict": "Leading pair: b against a: not sure yet.", "caption": "Simulated: declared.", "message": "",
         "metric": "exact", "prompts": ["p@v1", "p@v2"], "models": ["fast", "balanced"],
         "cells": [[cell(), cell("4 of 40", "", "1 failed")], [cell(), None]],
@@ -46,21 +47,48 @@ def test_the_grid_fills_up(page: Page) -> None:
 
 
 def test_stop_and_resume(page: Page) -> None:
-    """Stop is there while the run goes on, Resume once it stopped, both by keyboard; each tells the kernel once."""
+    """Stop is there while the run goes on, Resume once it stopped, both by keyboard; each tells the kernel once, and
+    the focus stays in the view, where a key held down starts nothing."""
     view = open_view(page, "run_view", state())
     page.keyboard.press("Tab")
-    expect(page.get_by_role("button", name="Stop")).to_be_focused()
+    stop, resume = page.get_by_role("button", name="Stop"), page.get_by_role("button", name="Resume")
+    expect(stop).to_be_focused()
     page.keyboard.press("Enter")
     page.keyboard.press("Enter")
     assert view.told() == [{"type": "stop"}]
     view.answer()
     view.state(state(state="stopping"))
-    expect(page.get_by_role("button", name="Stop")).to_be_disabled()
+    expect(stop).to_be_disabled()
+    expect(stop).to_be_focused()
+    page.keyboard.down("Enter")
     view.state(state(state="stopped", message="12 of 160 trials are kept."))
     expect(page.get_by_text("12 of 160 trials are kept.")).to_be_visible()
-    page.get_by_role("button", name="Resume").click()
+    expect(resume).to_be_focused()
+    page.keyboard.down("Enter")
+    assert view.told() == [{"type": "stop"}]
+    page.keyboard.up("Enter")
+    page.keyboard.press("Enter")
     assert view.told() == [{"type": "stop"}, {"type": "resume"}]
-    expect(page.get_by_role("button", name="Stop")).to_be_hidden()
+    expect(stop).to_be_hidden()
+
+
+def test_keys_are_not_the_notebooks(page: Page) -> None:
+    """No key pressed in the view reaches the page, which would take d d for an order to delete the cell."""
+    open_view(page, "run_view", state())
+    page.evaluate("() => { window.heard = 0; document.addEventListener('keydown', () => { window.heard += 1; }); }")
+    page.get_by_role("button", name="Stop").focus()
+    for key in ("d", "d", "Enter"):
+        page.keyboard.press(key)
+    assert page.evaluate("() => window.heard") == 0
+    expect(page.locator("[data-lm-suppress-shortcuts=true]")).to_have_count(1)
+
+
+def test_why_trials_failed_is_said(page: Page) -> None:
+    """The most frequent failure stands above the grid, and goes when it is mended."""
+    view = open_view(page, "run_view", state(troubles=["Trials failed, most often with Unreachable: nobody answers"]))
+    expect(page.get_by_text("most often with Unreachable: nobody answers")).to_be_visible()
+    view.state(state(troubles=[]))
+    expect(page.get_by_text("most often")).to_have_count(0)
 
 
 def test_a_kernel_that_does_not_answer(page: Page) -> None:
@@ -80,7 +108,8 @@ def test_a_kernel_that_does_not_answer(page: Page) -> None:
 def test_hostile_text_stays_text(page: Page) -> None:
     """Names, messages and verdicts are text, whatever they hold."""
     hostile = state(run=HOSTILE, state=HOSTILE, counts=HOSTILE, money=HOSTILE, pace=HOSTILE, verdict=HOSTILE,
-                    caption=HOSTILE, message=HOSTILE, metric=HOSTILE, prompts=[HOSTILE] * 2, models=[HOSTILE] * 2,
+                    caption=HOSTILE, message=HOSTILE, troubles=[HOSTILE],
+                    metric=HOSTILE, prompts=[HOSTILE] * 2, models=[HOSTILE] * 2,
                     cells=[[cell(HOSTILE, HOSTILE, HOSTILE)] * 2] * 2)  # fmt: skip
     view = open_view(page, "run_view", hostile)
     view.alert(HOSTILE)

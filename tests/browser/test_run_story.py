@@ -93,9 +93,34 @@ print(report.state, len(rows), len({(r["prompt_sha"], r["model"], r["case_id"]) 
     assert notebook.errors == []
 
 
+def cut_short_by_a_restart(notebook: NotebookPage, lab: LabServer) -> None:
+    """While a run is watched, d d deletes nothing; restarted, saved and opened anew, its cell shows the table as it was
+    kept, unfolded, and misses no widget."""
+    lab.write("cut.ipynb", [setup("cut", 1.0, seed=5), "report = await exp.run(sample=60, concurrency=4)"])
+    notebook.open("cut.ipynb")
+    notebook.run(0)
+    notebook.start_cell(1)
+    view = notebook.output(1).locator(".wb-run")
+    expect(view.get_by_role("cell").first).to_contain_text(re.compile(r"[1-9]\d* of 60"), timeout=RUNNING_MS)
+    kept = notebook.output(1).locator(".wb-kept")
+    expect(kept).to_be_hidden()
+    view.get_by_role("button", name="Stop").focus()
+    notebook.page.keyboard.press("d")
+    notebook.page.keyboard.press("d")
+    expect(view).to_be_visible()
+    notebook.restart()
+    expect(view).to_have_count(0)
+    expect(kept.get_by_role("table")).to_be_visible()
+    notebook.save()
+    notebook.open("cut.ipynb")
+    expect(notebook.output(1).locator(".wb-kept").get_by_role("table")).to_be_visible()
+    expect(notebook.output(1).first).to_contain_text("of 240 trials")
+    assert "Loading widget" not in notebook.page.content()
+
+
 def test_reopened_after_a_restart_all_results_stand(notebook: NotebookPage, lab: LabServer) -> None:
-    """Saved, the kernel restarted and the page opened anew, every result stands and no widget is missed; a run of the
-    earlier kernel shows from its rows."""
+    """Saved, the kernel restarted and the page opened anew, every result stands and no widget is missed, that of a run
+    which the restart cut short included; a run of the earlier kernel shows from its rows."""
     lab.write("kept.ipynb", [setup("kept"), "report = await exp.run(sample=20)", "report", "wb.show(report.run_id)",
                              "import workbench\nworkbench.show()"])  # fmt: skip
     notebook.open("kept.ipynb")
@@ -111,6 +136,7 @@ def test_reopened_after_a_restart_all_results_stand(notebook: NotebookPage, lab:
     notebook.run(4)
     expect(notebook.output(4).first).to_contain_text("80 of 80 trials, finished")
     expect(notebook.output(4).get_by_role("table").first).to_contain_text("ticket-triage@v4")
+    cut_short_by_a_restart(notebook, lab)
     assert notebook.errors == []
 
 

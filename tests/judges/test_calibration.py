@@ -89,7 +89,7 @@ def test_calibration_by_hand(server: StandIn) -> None:
     # by chance: 36/60 · 34/60 + 24/60 · 26/60
     assert made.kappa.value == pytest.approx((50 / 60 - 0.513333) / (1 - 0.513333), abs=1e-5)
     assert [one.bias for one in made.by_arm] == pytest.approx([-1 / 30, -1 / 30])
-    assert made.is_fresh(mine, "tickets")
+    assert not made.stale(mine, "tickets")
 
 
 def test_unscored_labels_are_missing(server: StandIn) -> None:
@@ -141,7 +141,7 @@ def test_freshness(server: StandIn) -> None:
     ]
     for found, words in reasons:
         assert words in found
-    assert made.is_fresh(mine, "tickets", at=datetime.now(UTC) + timedelta(days=89))
+    assert not made.stale(mine, "tickets", at=datetime.now(UTC) + timedelta(days=89))
 
 
 def test_a_judge_over_http_is_calibrated_and_kept(server: StandIn, home: Path) -> None:
@@ -156,7 +156,7 @@ def test_a_judge_over_http_is_calibrated_and_kept(server: StandIn, home: Path) -
     assert "never judged again" in made.stale(judge, "tickets")
     checked = asyncio.run(made.check_anchors(judge))
     assert server.control("stats")["requests"] == asked + 20  # past the cache
-    assert checked.is_fresh(judge, "tickets")
+    assert not checked.stale(judge, "tickets")
     assert load_calibration(judge, "tickets") == checked
     assert load_calibration(judge, "policy-qa") is None and load_calibration(wb.scorers.judge("x"), "tickets") is None
     file = home / ".workbench" / "calibrations" / f"{judge.identity}.json"
@@ -169,7 +169,7 @@ def test_another_origin_is_not_calibrated(server: StandIn) -> None:
     judge = wb.scorers.judge(RUBRIC)
     label_all(label_queue(run([judge], sample=100), 60))
     made = asyncio.run(calibrate(judge, "tickets"))
-    assert made.is_fresh(judge, "tickets")
+    assert not made.stale(judge, "tickets")
     wb.offline(seed=7)
     assert "somebody else answers" in made.stale(judge, "tickets")
     assert load_calibration(judge, "tickets") is None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
@@ -13,12 +13,17 @@ from hypothesis import strategies as st
 from judge_parts import CASE, HOSTILE, RUBRIC, Says, run, scored
 
 import workbench as wb
-from workbench.errors import PromptError, ScorerError, SettingsError
+from workbench.client import Asking, Client, current
+from workbench.errors import BudgetReached, PromptError, ScorerError, SettingsError
+from workbench.ledger import Ledger
 from workbench.prompts import Prompt, load_prompt
-from workbench.scorers import as_scorers
+from workbench.records import Case, Reply
+from workbench.report.text import JUDGES, dollars
+from workbench.scorers import as_scorers, score
 from workbench.scorers.asking import quoted
 
 if TYPE_CHECKING:
+    from workbench.records import Request
     from workbench.sim import StandIn
 
 MODELS = ("anthropic:claude-sonnet-5-5", "openai:gpt-6.1-terra", "ollama:sim-medium")
@@ -59,7 +64,8 @@ def test_judge_money_is_counted_apart(server: StandIn) -> None:
 
 
 def test_budget_stops_judges(server: StandIn) -> None:
-    """A run whose judge reaches the cap stops there and has spent no more than the cap."""
+    """A run whose judge reaches the cap stops there and has spent no more than the cap; every answer is judged, or its
+    row says that the budget ended."""
 
     async def work() -> tuple[wb.Report, float]:
         exp = wb.Experiment("j", "ticket-triage@v4", "tickets", "openai:gpt-6-luna", wb.scorers.judge(RUBRIC))
@@ -70,7 +76,7 @@ def test_budget_stops_judges(server: StandIn) -> None:
     assert report.state == "budget reached"
     assert 0 < report.done < 100
     assert spent <= 0.06
-    assert all(row["scores"]["judge"] is not None for row in report.rows())
+    assert all(row["error_type"] == "BudgetReached" or row["scores"]["judge"] is not None for row in report.rows())
 
 
 def test_judge_calls_are_cached(server: StandIn) -> None:
@@ -245,3 +251,100 @@ def test_bad_judges_are_refused(make: object, words: str) -> None:
         make()
     with pytest.raises(PromptError, match="no prompt named"):
         wb.scorers.judge(RUBRIC, prompt="judge-rubrik")
+
+
+def test_a_judge_that_names_no_limit_keeps_the_budget(server: StandIn) -> None:
+    """A judge's prompt without max_tokens is sent with its model's own limit, which is what is reserved: many at once
+    never pass the cap."""
+    text = "<context>\n{{context}}\n</context>\n<answer>\n{{answer}}\n</answer>"
+    judge = wb.scorers.grounded(prompt=Prompt.from_text("mine", text))
+
+    async def asked(number: int, asking: Asking) -> object:
+        answer = Reply(" ".join(f"claim {one} of {number}." for one in range(20)))
+        return await score(judge, Case(str(number), {"context": f"text {number}"}), answer, asking)
+
+    class Noting(Client):
+        async def complete(self, request: Request, *options: Any) -> Reply:
+            limits.add(request.params["max_tokens"])
+            return await super().complete(request, *options)
+
+    async def storm() -> tuple[list[object], Ledger]:
+        client = Noting(current(), ledger=Ledger(0.25))
+        outcomes = await asyncio.gather(*(asked(i, Asking(client)) for i in range(64)), return_exceptions=True)
+        await client.close()
+        return outcomes, client.ledger
+
+    limits: set[int] = set()
+    outcomes, ledger = asyncio.run(storm())
+    assert any(isinstance(one, BudgetReached) for one in outcomes)
+    assert 0 < ledger.spent_usd <= 0.25
+    assert limits == {current().model("anthropic", "claude-sonnet-5-5").default_max_tokens}
+
+
+def test_what_judges_cost_is_shown(server: StandIn) -> None:
+    """What was paid for judges is part of what a report says was spent, and said apart: in totals, headline and
+    leaderboard. Where all of their answers were hits nothing was paid, and nothing is said."""
+
+    async def work(name: str) -> tuple[wb.Report, float]:
+        judge = wb.scorers.judge(RUBRIC, name=name)
+        started = wb.Experiment("j", "ticket-triage@v4", "tickets", "openai:gpt-6-luna", judge).start(sample=10)
+        return await started, started.spent_usd
+
+    report, spent = asyncio.run(work("judge"))
+    totals, rows = report.totals(), list(report.rows())
+    assert totals["spent_usd"] == pytest.approx(spent) and totals["unknown_spent"] == 0
+    assert totals["judge_spent_usd"] == pytest.approx(sum(row["judge_spent_usd"] for row in rows))
+    assert totals["spent_usd"] - totals["judge_spent_usd"] == pytest.approx(totals["cost_usd"])
+    told = dollars(totals["judge_spent_usd"])
+    assert f"{told} of it for judges" in report._repr_html_()
+    for board in (str(report.leaderboard()), report.leaderboard()._repr_html_()):
+        assert JUDGES in board and told in board
+    assert report.leaderboard().frame()["judge_spent_usd"].sum() == totals["judge_spent_usd"]
+    again, _ = asyncio.run(work("again"))
+    assert {row["judge_spent_usd"] for row in again.rows()} == {0.0}
+    assert all(row["judge_cost_usd"] > 0 for row in again.rows())
+    assert JUDGES not in again._repr_html_() + str(again.leaderboard())
+
+
+def test_money_of_trials_that_a_budget_cut_off_is_in_the_rows(server: StandIn) -> None:
+    """Over starts whose budgets end amid trials, the report's spent dollars are those of all ledgers, answers that were
+    paid and not scored included; their trials are done again, and no money is counted twice."""
+
+    async def work(cap: float | None) -> tuple[wb.Report, float]:
+        exp = wb.Experiment("j", "ticket-triage@v4", "tickets", "openai:gpt-6-luna", wb.scorers.judge(RUBRIC))
+        started = exp.start(sample=12, budget_usd=cap)
+        return await started, started.spent_usd
+
+    total, cut = 0.0, 0
+    for cap in (0.012, 0.02, 0.03):
+        report, spent = asyncio.run(work(cap))
+        total += spent
+        cut += sum(row["error_type"] == "BudgetReached" for row in report.rows())
+        assert report.totals()["spent_usd"] == pytest.approx(total)
+    assert cut
+    report, spent = asyncio.run(work(None))
+    assert report.totals()["spent_usd"] == pytest.approx(total + spent)
+    assert (report.state, report.totals()["errors"]) == ("finished", 0)
+
+
+def test_what_a_judge_may_have_cost_is_told(server: StandIn) -> None:
+    """Calls of a judge that broke off, given up or answered at last, count in the row's uncertain dollars; rows and
+    ledger agree."""
+    server.control("faults", [{"kind": "drop", "times": 6, "provider": "anthropic"}])
+
+    async def work() -> tuple[wb.Report, Ledger]:
+        exp = wb.Experiment("j", "ticket-triage@v4", "tickets", "openai:gpt-6-luna", wb.scorers.judge(RUBRIC))
+        started = exp.start(sample=2, concurrency=1)
+        started.traffic.sleep = no_pause
+        return await started, started.ledger
+
+    async def no_pause(seconds: float) -> None:
+        """Waits for nothing."""
+
+    report, ledger = asyncio.run(work())
+    rows = sorted(report.rows(), key=lambda row: row["finished_at"])
+    assert [row["scores"]["judge"] is None for row in rows] == [True, False]
+    assert rows[0]["uncertain_usd"] > rows[1]["uncertain_usd"] > 0
+    totals = report.totals()
+    assert totals["uncertain_usd"] == pytest.approx(ledger.uncertain_usd)
+    assert totals["spent_usd"] == pytest.approx(ledger.spent_usd)

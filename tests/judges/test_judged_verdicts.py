@@ -10,6 +10,9 @@ import pytest
 
 import workbench as wb
 from workbench.cli import run_command
+from workbench.client import current
+from workbench.errors import BudgetReached, PlanError
+from workbench.labels import load_calibration, load_labels
 from workbench.scorers.text import last_json_object
 
 if TYPE_CHECKING:
@@ -101,3 +104,55 @@ def test_labelling_and_calibrating_on_the_command_line(
     assert found["n"] >= 60
     assert 0.5 < found["agreement"]["value"] <= 1
     assert run_command(["calibrate", "judge:Another rubric.", "--dataset", "invoices"]) == 2
+
+
+def test_grades_on_the_command_line(
+    server: StandIn, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`workbench label` takes every grade of a scale, the lowest as well; the words for pairs are none of its own."""
+    graded = wb.scorers.judge(RUBRIC, scale=(1, 5))
+    exp = wb.Experiment("g", "ticket-triage@v3", "tickets", "openai:gpt-6-luna", graded)
+    asyncio.run(exp.run(sample=5))
+    answers = iter(["1", "6", "2", "t", "5", "q"])
+    monkeypatch.setattr("builtins.input", lambda prompt: next(answers))
+    assert run_command(["label", "--by", "me"]) == 0
+    assert {one.value for one in load_labels("tickets")} == {1.0, 2.0, 5.0}
+    assert "first" not in capsys.readouterr().out
+
+
+def test_a_confirmation_pays_for_its_anchors(report: wb.Report, server: StandIn) -> None:
+    """A calibrated judge's anchors are asked from the confirmation's own money, before its trials: together they never
+    pass its cap, and what is refused comes before anything is asked."""
+    label_all(report, 60)
+    judge = wb.scorers.judge(RUBRIC)
+    asyncio.run(wb.calibrate(judge, "tickets", check=False))
+    exp = wb.Experiment("c", "ticket-triage@v3,v4", "tickets", "openai:gpt-6-luna", judge)
+    sides = "ticket-triage@v4", "ticket-triage@v3"
+    asked = server.control("stats")["requests"]
+    with pytest.raises(PlanError):
+        asyncio.run(exp.confirm(*sides, budget_usd=-1))
+    assert server.control("stats")["requests"] == asked
+    session = current().ledger
+    before = session.spent_usd
+    with pytest.raises(BudgetReached):
+        asyncio.run(exp.confirm(*sides, budget_usd=0.08, concurrency=32))
+    assert 0 < session.spent_usd - before <= 0.08
+    found = load_calibration(judge, "tickets")
+    assert found is not None and found.anchors_checked
+    assert asyncio.run(exp.confirm(*sides, concurrency=32)).notes == ()
+
+
+def test_a_replayed_confirmation_asks_no_judge(report: wb.Report, server: StandIn) -> None:
+    """In replay nobody is asked for the anchors either, and the verdict says that they were not checked."""
+    label_all(report, 60)
+    judge = wb.scorers.judge(RUBRIC)
+    asyncio.run(wb.calibrate(judge, "tickets"))
+    exp = wb.Experiment("c", "ticket-triage@v3,v4", "tickets", "openai:gpt-6-luna", judge)
+    sides = "ticket-triage@v4", "ticket-triage@v3"
+    asyncio.run(exp.confirm(*sides, concurrency=32))
+    asked, checked = server.control("stats")["requests"], load_calibration(judge, "tickets")
+    verdict = asyncio.run(exp.confirm(*sides, cache="replay", budget_usd=0.0001))
+    assert server.control("stats")["requests"] == asked
+    assert load_calibration(judge, "tickets") == checked
+    assert any("not held against its anchors" in note for note in verdict.notes)
+    assert "not held against its anchors" in str(verdict)

@@ -132,6 +132,19 @@ def test_damaged_files_name_the_line(home: Path) -> None:
         load_labels("tickets")
 
 
+def test_grades_lie_within_the_bounds_of_their_scorer(server: StandIn) -> None:
+    """A grade of what a mapping gives is held against the bounds of the scorer that gave it, and of no other."""
+
+    @wb.scorer(bounds=(1, 5))
+    def tone(case: wb.Case, reply: wb.Reply) -> dict[str, float]:
+        return {"kind": 3.0}
+
+    queue = label_queue(run([wb.scorers.json_fields(), tone], sample=5), 2, metric="kind")
+    queue.label(0, 4, by="tester")
+    with pytest.raises(LabelError, match="bounds, 1 to 5"):
+        queue.label(1, 0, by="tester")
+
+
 def test_a_full_disk_is_said(home: Path) -> None:
     """Where labels cannot be written, the error says so."""
     (home / "datasets").write_text("a file where a folder is needed")

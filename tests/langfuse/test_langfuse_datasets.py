@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -10,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
+from workbench.cli import run_command
 from workbench.datasets import load_dataset
 from workbench.errors import LangfuseAway, LangfuseError, LangfuseMissing, LangfuseRefused
 from workbench.langfuse.datasets import dataset_id, item_id, pull_dataset, push_items
@@ -19,6 +21,7 @@ from workbench.sim.langfuse import PUBLIC_KEY, SECRET_KEY
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from langfuse_between import Between
 
@@ -115,6 +118,54 @@ def test_pushing_again_changes_nothing(remote: Server, langfuse: StandInLangfuse
     more = push_items(remote, "mine", [*CASES, Case("d", {"text": "new"})], known=first.hashes)
     assert (more.count, len(more.hashes)) == (1, 4)
     assert len({*first.hashes, *push_items(remote, "other", CASES).hashes}) == 6
+
+
+KEY = "sk-ant-api03-abcdEFGH12345678"
+
+
+@pytest.mark.parametrize("where", ["inputs", "names", "expected", "tags"])
+def test_no_key_goes_out_in_an_item(remote: Server, langfuse: StandInLangfuse, where: str) -> None:
+    """A case with a key anywhere in it is masked and counted, whoever pushes it; others go out as they are."""
+    keyed = {
+        "inputs": Case("k", {"text": f"use {KEY}"}),
+        "names": Case("k", {KEY: 1}),
+        "expected": Case("k", {"text": "x"}, {"deep": [f"use {KEY}"]}),
+        "tags": Case("k", {"text": "x"}, None, (KEY,)),
+    }[where]
+    pushed = push_items(remote, "mine", [keyed, Case("plain", {"text": "from joe@example.com"})])
+    held = "\n".join(langfuse.control("store"))
+    assert (pushed.count, pushed.hidden) == (2, 1) and KEY not in held and "[key]" in held and "joe@example" in held
+    with pytest.raises(LangfuseRefused, match="1 masked items"):
+        pull_dataset(remote, "mine")
+
+
+def test_an_id_that_is_a_key_is_refused(remote: Server, langfuse: StandInLangfuse) -> None:
+    """An id cannot be masked: a case whose id holds a key is refused before anything is sent, without repeating it."""
+    with pytest.raises(LangfuseRefused, match="the id of a case holds what looks like a key") as error:
+        push_items(remote, "mine", [Case("a", {"x": 1}), Case(KEY, {"x": 1})])
+    assert KEY not in str(error.value) and ITEMS not in langfuse.control("stats")["requests"]
+
+
+def test_the_command_masks_keys(
+    langfuse: StandInLangfuse, home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`push-dataset` says how many cases it masked because they hold a key."""
+    for name, text in (("BASE_URL", langfuse.url), ("PUBLIC_KEY", PUBLIC_KEY), ("SECRET_KEY", SECRET_KEY)):
+        monkeypatch.setenv(f"LANGFUSE_{name}", text)
+    (home / "datasets").mkdir()
+    lines = [{"id": "a", "inputs": {"text": KEY}}, {"id": "b", "inputs": {"text": "hello"}}]
+    (home / "datasets" / "mine.jsonl").write_text("".join(json.dumps(one) + "\n" for one in lines))
+    assert run_command(["langfuse", "push-dataset", "mine"]) == 0
+    assert "1 of them hold a key: they went out masked" in capsys.readouterr().out
+    assert KEY not in "\n".join(langfuse.control("store"))
+
+
+@pytest.mark.parametrize("line", ["push {}@v1", "push-dataset {}", "pull-dataset {}"])
+def test_names_that_no_file_can_have(line: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """A name that is too long for a file is refused by its length."""
+    for length in (252, 300):
+        assert run_command(["langfuse", *line.format("x" * length).split()]) == 2
+    assert "255" in capsys.readouterr().err
 
 
 def test_an_expected_value_can_be_taken_back(remote: Server) -> None:

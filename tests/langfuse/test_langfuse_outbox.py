@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import workbench as wb
+from workbench.cli import run_command
 from workbench.client import current
-from workbench.errors import LangfuseAway, SettingsError, StorageError
+from workbench.errors import LangfuseAway, SettingsError
 from workbench.langfuse import entries, outbox
-from workbench.langfuse.delivery import Patience
+from workbench.langfuse.patience import Patience
 from workbench.langfuse.server import Address, Server
 from workbench.prompts import Prompt
 from workbench.sim import StandInLangfuse
@@ -154,6 +155,9 @@ def test_rejected_scores_are_kept_with_their_reason(server: StandIn, langfuse: S
     assert entry is not None and entry.rejected == 2 and "rejected" in entry.reasons[0]
     assert report.unsent == 0 and outbox.sync(remote).sent == () and "rejected 2 parts" in report.message
     assert langfuse.control("stats")["requests"][SCORES] == 1
+    for told in (outbox.unsent(), outbox.sync(remote)):
+        assert told.complete
+        assert str(told) == f"everything is in Langfuse, except 2 parts that Langfuse rejected: {report.run_id} (2)"
 
 
 def test_413_makes_batches_smaller(server: StandIn, langfuse: StandInLangfuse, remote: Server) -> None:
@@ -279,7 +283,7 @@ def test_failed_trials_tried_again_arrive_once(server: StandIn, langfuse: StandI
     assert levels(langfuse) == {"ERROR": 2, "DEFAULT": 10}
     path.write_text(path.read_text() + answered + "\n")
     assert outbox.sync(remote).sent[0].trials == 1
-    whole(langfuse, report)
+    whole(langfuse, wb.load_report(report.run_id))
     assert levels(langfuse) == {"DEFAULT": 12}
 
 
@@ -514,13 +518,69 @@ def test_items_are_remembered_per_server(server: StandIn, langfuse: StandInLangf
             assert langfuse.control("stats")["requests"][route] >= count
 
 
-def test_a_broken_entry_is_named(home: Path) -> None:
-    """An entry that cannot be read is refused with its path and the cure."""
-    path = entries.path_of("t-0123456789")
-    path.parent.mkdir(parents=True)
-    path.write_text("{")
-    with pytest.raises(StorageError, match=r"t-0123456789\.json.*delete it"):
-        outbox.unsent()
+def test_a_broken_entry_stops_no_other(
+    server: StandIn, langfuse: StandInLangfuse, remote: Server, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An entry that cannot be read is named with its path and the cure, all others are listed and sent, its run counts
+    as unsent, and the exit code says that something is left."""
+    connected(None)
+    broken, other = run(3, name="broken"), run(2, name="other")
+    for report in (broken, other):
+        outbox.open_entry(report.run_id, remote.address)
+    path = entries.path_of(broken.run_id)
+    path.write_bytes(path.read_bytes()[:100])
+    listing = outbox.unsent()
+    assert [one.run_id for one in listing] == [other.run_id] and path.name in str(listing)
+    assert "delete it" in listing._repr_html_() and broken.unsent == 3 and path.name in broken.message
+    synced = outbox.sync(remote)
+    assert [one.trials for one in synced.sent] == [2] and not synced.complete and "delete it" in str(synced)
+    assert run_command(["langfuse"]) == 6 and path.name in capsys.readouterr().out
+    path.unlink()
+    assert outbox.open_entry(broken.run_id, remote.address) and outbox.sync(remote).complete
+    whole(langfuse, broken, other)
+
+
+def test_a_wrong_address_can_be_put_right(server: StandIn, langfuse: StandInLangfuse, remote: Server) -> None:
+    """Results for a Langfuse that was never reached go to the one that is set now, by the next sync or when the run is
+    run again, and it is said; none of a real server go to a stand-in by themselves."""
+    connected(None)
+    wrong = Address("http://127.0.0.1:9", PUBLIC_KEY, SECRET_KEY)
+    reports = [run(3, name=name) for name in ("synced", "again")]
+    for report in reports:
+        outbox.open_entry(report.run_id, wrong)
+    with Server(wrong) as nobody:
+        assert outbox.sync(nobody).unsent == 6 and "127.0.0.1:9" in reports[0].message
+    assert outbox.sync(remote).unsent == 6 and outbox.sync(remote).sent == ()
+    with Server(replace(remote.address, stand_in=False)) as real:
+        connected(real)
+        again = run(3, name="again")
+        assert again.unsent == 0 and "instead of http://127.0.0.1:9" in again.message
+        synced = outbox.sync(real)
+    assert synced.complete and "instead of http://127.0.0.1:9" in str(synced)
+    whole(langfuse, *reports)
+
+
+def test_results_can_be_redirected(
+    server: StandIn, langfuse: StandInLangfuse, remote: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What another Langfuse has got in part waits for it until `--redirect` sends the whole run to the one that is set
+    now, as the listing says."""
+    connected(None)
+    report = run(4)
+    entry = outbox.open_entry(report.run_id, Address("http://127.0.0.1:9", "pk-lf-other", "sk-lf-other"))
+    first = entry.rows.read_bytes().index(b"\n") + 1
+    entries.save(replace(entry, project="reached").advanced(first))
+    with Server(replace(remote.address, stand_in=False)) as real:
+        assert outbox.open_entry(report.run_id, real.address).url == "http://127.0.0.1:9"
+        waiting = outbox.sync(real)
+    assert not waiting.complete and "--redirect" in str(waiting) and "--redirect" in str(outbox.unsent())
+    assert "sends them to http://127.0.0.1:9, with --redirect" in report.message
+    for name, text in (("BASE_URL", langfuse.url), ("PUBLIC_KEY", PUBLIC_KEY), ("SECRET_KEY", SECRET_KEY)):
+        monkeypatch.setenv(f"LANGFUSE_{name}", text)
+    assert run_command(["langfuse", "sync"]) == 6
+    assert run_command(["langfuse", "sync", "--redirect"]) == 0
+    assert run_command(["langfuse"]) == 0
+    whole(langfuse, report)
 
 
 def test_every_trial_is_one_generation_on_every_model(
@@ -532,3 +592,16 @@ def test_every_trial_is_one_generation_on_every_model(
     whole(langfuse, report)
     counted = Counter(s["name"] for s in langfuse.control("traces"))
     assert counted == {"trial": report.done, "generation": report.done}
+
+
+def test_rows_of_earlier_versions_go_out(server: StandIn, langfuse: StandInLangfuse, remote: Server) -> None:
+    """Rows that lack the fields that were added later are rows, and arrive."""
+    connected(None)
+    report = run(5)
+    path = report.folder / "rows.jsonl"
+    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    for row in rows:
+        del row["judge_spent_usd"], row["uncertain_usd"], row["finished_at"]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    outbox.open_entry(report.run_id, remote.address)
+    assert outbox.send(remote, report.run_id).trials == 5

@@ -90,6 +90,40 @@ def test_failures_are_ours(
     assert langfuse.control("stats")["requests"] == {PROJECTS: 2}
 
 
+@pytest.mark.parametrize("status", [429, 503])
+def test_what_is_read_is_asked_again(remote: Server, langfuse: StandInLangfuse, status: int) -> None:
+    """A read waits for a server that says when to come back, not longer than a few seconds; what writes goes out once,
+    and says how many seconds the server asked for."""
+    langfuse.control("faults", [{"route": "*", "status": status, "times": 2, "retry_after": 0}])
+    assert ask(remote).data and langfuse.control("stats")["requests"] == {PROJECTS: 3}
+    langfuse.control("faults", [{"route": "*", "status": status, "times": None, "retry_after": 60}])
+    with pytest.raises(LangfuseAway, match="try again in 60 s"):
+        ask(remote)
+    langfuse.control("faults", [{"route": "*", "status": status, "times": 1, "retry_after": 0}])
+    with pytest.raises(LangfuseAway, match="try again in 0 s"):
+        remote.call("scores", lambda api: api.scores.create(request=[], request_options=ONCE))
+    assert langfuse.control("stats")["requests"] == {PROJECTS: 4, "POST /api/public/scores": 1}
+
+
+def test_addresses_of_something_else(between: Between) -> None:
+    """Where nothing of Langfuse is, the error names the setting to check, and nothing passes for missing in Langfuse;
+    what does not answer has its own exit code."""
+    with Server(Address(between.url, PUBLIC_KEY, SECRET_KEY)) as other:
+        between.ask = lambda method, path: (404, b"<html>no such page")
+        with pytest.raises(LangfuseError, match="check LANGFUSE_BASE_URL") as error:
+            ask(other)
+        assert not isinstance(error.value, LangfuseMissing)
+        between.ask = lambda method, path: (404, b'{"message": "Not found", "error": "LangfuseNotFoundError"}')
+        with pytest.raises(LangfuseMissing, match="check LANGFUSE_BASE_URL"):
+            ask(other)
+    with (
+        Server(Address("http://127.0.0.1:9", "pk", "sk")) as nobody,
+        pytest.raises(LangfuseAway, match=r"nobody answers \(.+\): check LANGFUSE_BASE_URL") as away,
+    ):
+        ask(nobody)
+    assert away.value.exit_code == 6
+
+
 def test_lost_answers(remote: Server, langfuse: StandInLangfuse) -> None:
     """A connection that drops is away, and says that the work may have been done; where nobody listens it was not."""
     langfuse.control("faults", [{"route": PROJECTS, "close": True}])

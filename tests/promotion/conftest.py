@@ -48,6 +48,14 @@ def production(project: Server) -> Remote:
 
 
 @pytest.fixture
+def begun(project: Server) -> Remote:
+    """v3 in production, by the record."""
+    remote = push(project, wb.load_prompt(f"{NAME}@v3"))
+    assert move(project, Wish(NAME, "begin", None, held(remote), "the team")).done
+    return remote
+
+
+@pytest.fixture
 def pushed(project: Server) -> list[Held]:
     """Six versions of another prompt, Langfuse's numbers 1 to 6; the first holds production, by the record."""
     found = [held(push(project, prompt)) for prompt in moving.versions()]

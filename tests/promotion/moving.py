@@ -17,8 +17,9 @@ from mortal import Mortal
 from workbench.errors import WorkbenchError
 from workbench.langfuse.prompts import holders, pull
 from workbench.langfuse.server import Address, Server
-from workbench.promotion.move import Wish, finish_open, held, move
-from workbench.promotion.record import one_at_a_time
+from workbench.promotion.move import Wish, held, move
+from workbench.promotion.record import Chain, one_at_a_time
+from workbench.promotion.settling import end_what_was_open
 from workbench.prompts import Prompt
 from workbench.sim.langfuse import PUBLIC_KEY, SECRET_KEY
 
@@ -34,13 +35,15 @@ def one_move(server: Server, before: int | None, after: int, by: str, lease_s: f
     """Try one move the way promote does: end what was left open, then move from the expected holder."""
     try:
         with one_at_a_time():
-            finish_open(server, NAME, by)
+            end_what_was_open(server, NAME, by)
             now = holders(server, NAME)
             number = before if before is not None else now[0]
             expected = held(pull(server, NAME, number=number))
             target = held(pull(server, NAME, number=after))
             wish = Wish(NAME, "promote", expected, target, by, holders=(number,))
-            return asdict(move(server, wish, lease_s=lease_s))
+            record = move(server, wish, lease_s=lease_s)
+            Chain().append(record)
+            return asdict(record)
     except WorkbenchError as error:
         return {"result": "error", "error": f"{type(error).__name__}: {error}"}
 

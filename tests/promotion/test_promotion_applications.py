@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import socket
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Self
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Self
 
 import pytest
 from moving import NAME
 
 from workbench.errors import LangfuseAway, LangfuseMissing, LangfuseRefused
+from workbench.langfuse.configured import NAMES
 from workbench.langfuse.production import write_lock
 from workbench.langfuse.prompts import move_label, pull
 from workbench.langfuse.server import ONCE, Address, Server
@@ -20,7 +23,7 @@ from workbench.promotion.production import production_prompt
 from workbench.sim.langfuse import PUBLIC_KEY, SECRET_KEY
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from workbench.promotion.record import Held
@@ -148,6 +151,75 @@ def test_many_threads_ask_once(project: Server, pushed: list[Held], langfuse: St
     with ThreadPoolExecutor(8) as pool:
         assert set(pool.map(ask, range(8))) == {pushed[0].sha}
     assert sum(langfuse.control("stats")["requests"].values()) == before + 1
+
+
+def in_child(ask: Callable[[], str]) -> str:
+    """What a forked process finds; nothing where it raises."""
+    ours, theirs = os.pipe()
+    child = os.fork()
+    if child == 0:
+        with suppress(BaseException):
+            os.write(theirs, ask().encode())
+        os._exit(0)
+    os.close(theirs)
+    with os.fdopen(ours) as said:
+        found = said.read()
+    os.waitpid(child, 0)
+    return found
+
+
+def test_a_forked_worker_asks_for_itself(
+    project: Server, pushed: list[Held], home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process that is forked while a question is under way asks Langfuse itself: the thread that was asking is not
+    in it."""
+    asked, answer = threading.Event(), threading.Event()
+    call = project.call
+
+    def slow(about: str, ask: Any) -> Any:
+        asked.set()
+        answer.wait()
+        return call(about, ask)
+
+    def child() -> str:
+        project.call = call  # type: ignore[method-assign]
+        production.FIRST_S = 20.0
+        return production_prompt(NAME, server=project).sha
+
+    monkeypatch.setattr(project, "call", slow)
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(production_prompt, NAME, server=project)
+        asked.wait()
+        assert in_child(child) == pushed[0].sha
+        answer.set()
+        assert waiting.result().sha == pushed[0].sha
+
+
+def test_a_forked_worker_has_its_own_connection(
+    langfuse: StandInLangfuse, pushed: list[Held], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process forked from one that has asked does not read answers from the connection of the other."""
+    for name, value in zip(NAMES, (langfuse.url, PUBLIC_KEY, SECRET_KEY), strict=True):
+        monkeypatch.setenv(name, value)
+    assert production_prompt(NAME).sha == pushed[0].sha
+    before = production._server()
+    found = in_child(lambda: f"{production_prompt(NAME, ttl_s=0).sha} {production._server() is before}")
+    assert found == f"{pushed[0].sha} False"
+    production._configured.close()
+
+
+def test_without_a_thread_the_caller_asks(
+    project: Server, pushed: list[Held], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where no thread can be started the caller asks Langfuse itself, and the next one asks again."""
+
+    def refuse(self: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    assert production_prompt(NAME, ttl_s=0, server=project).sha == pushed[0].sha
+    move_label(project, NAME, 2)
+    assert production_prompt(NAME, ttl_s=0, server=project).sha == pushed[1].sha
 
 
 def test_two_projects_of_one_address(project: Server, pushed: list[Held], langfuse: StandInLangfuse) -> None:

@@ -21,10 +21,12 @@ from workbench.datasets import append_case
 from workbench.errors import PromotionRefused, UsageError, VerdictError
 from workbench.experiment.kept import kept_verdicts
 from workbench.langfuse.prompts import move_label, pull, push
+from workbench.promotion.checking import check
 from workbench.promotion.evidence import Evidence, faults, find_evidence, load_evidence, seal
 from workbench.promotion.gathering import find_verdict, gather, latest_evidence
 from workbench.promotion.policy import load_policy
 from workbench.records import Case, canonical
+from workbench.scorers.text import last_json_object
 from workbench.verdict import Change, PairVerdict, Verdict
 from workbench.verdict.records import WORDS, in_words
 
@@ -183,13 +185,28 @@ def test_edited_evidence_is_refused(verdict: Verdict, production: Remote, projec
     with pytest.raises(PromotionRefused, match="edited by hand"):
         seal(evidence)
     with pytest.raises(PromotionRefused, match="edited by hand"):
-        find_evidence(NAME, "v4")
+        find_evidence(NAME, "v4", evidence.path)
     for broken in (text[:-100], "[]", "NaN", '{"evidence": 3}', "\x00", "{" * 100_000):
         evidence.path.write_text(broken)
-        with pytest.raises(UsageError):
+        with pytest.raises(UsageError, match="Restore the file, or delete it"):
             load_evidence(evidence.path)
     with pytest.raises(UsageError, match="cannot be read"):
         load_evidence(evidence.path.parent / "nothing.json")
+
+
+def test_a_damaged_bundle_is_left_out(verdict: Verdict, production: Remote, project: Server) -> None:
+    """One bundle that was edited, cut short or is no bundle keeps nobody from the others, nor from sealing a new one;
+    it is named, with what to do about it."""
+    evidence, policy = made(verdict, production, project), load_policy(NAME)
+    text = evidence.path.read_text()
+    stray = evidence.path.with_name("v4-000000000000.json")
+    for path, broken in ((stray, "{"), (evidence.path, text.replace('"Ann Author"', '"Bob"')), (stray, text[:-100])):
+        path.write_text(broken)
+        with pytest.warns(UserWarning, match=rf"left out: .*{path.name}.*Restore the file, or delete it"):
+            again = latest_evidence(verdict, production, project.identity, "Ann", policy)
+        assert again.says_the_same(evidence) and again.path != path
+        path.write_text(text)
+        stray.unlink(missing_ok=True)
 
 
 def test_rehashed_nonsense_is_refused(verdict: Verdict, production: Remote, project: Server) -> None:
@@ -282,6 +299,29 @@ def test_guards_are_judged_at_their_margin(verdict: Verdict, production: Remote,
     alone = report.compare(f"{NAME}@v4", f"{NAME}@v3", "category", 0.02).parts[0]
     assert part["difference"] == alone.difference
     assert content["other_metrics"].keys() == {"priority"}
+
+
+def test_guards_have_the_direction_of_their_scorer(
+    server: StandIn, production: Remote, project: Server, home: Path
+) -> None:
+    """A guard on what a mapping without declared names gives is judged as its scorer declares: what rises where lower
+    is better is worse. Where two scorers may have given it, it is not judged, and the policy's point is not met."""
+
+    @wb.scorer(higher_is_better=False, bounds=(0.0, 1.0))
+    def harm(case: wb.Case, reply: wb.Reply) -> dict[str, bool]:
+        return {"right": last_json_object(reply.text) == case.expected}
+
+    @wb.scorer(bounds=(0.0, 1.0))
+    def good(case: wb.Case, reply: wb.Reply) -> dict[str, bool]:
+        return {"wrong": last_json_object(reply.text) != case.expected}
+
+    write_policy(home, "[guards]\nright = 0.01\n")
+    content = made(asyncio.run(confirm("v4", "v3", scorers=[FIELDS, harm])), production, project).content
+    assert content["guards"]["right"]["outcome"] == "worse"
+    either = made(asyncio.run(confirm("v4", "v3", scorers=[FIELDS, harm, good])), production, project)
+    assert either.content["guards"] == {} and either.content["other_metrics"]["wrong"] is None
+    (point,) = [one for one in check(load_policy(NAME), either, ()).points if "guard right" in one.what]
+    assert not point.met and "@wb.scorer(metrics=['right']" in point.cure
 
 
 def test_another_process_makes_the_same_evidence(project: Server, verdict: Verdict, home: Path) -> None:

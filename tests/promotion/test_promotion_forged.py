@@ -14,6 +14,7 @@ from workbench.errors import PromotionRefused, UsageError
 from workbench.langfuse.server import Address, Server
 from workbench.promotion.evidence import LARGEST, faults, load_evidence
 from workbench.promotion.review import review_of
+from workbench.promotion.status import read_status
 from workbench.records import canonical, sha256
 from workbench.sim.langfuse import PUBLIC_KEY, SECRET_KEY
 
@@ -42,7 +43,7 @@ def sealed(path: Path, content: Any) -> Path:
 def test_any_part_may_be_anything(project: Server, production: Remote, verdict: Verdict, home: Path) -> None:
     """Whatever value of a bundle is replaced or missing, it is refused or reviewed, never a crash."""
     good = dict(made(verdict, production, project).content)
-    prompt = wb.load_prompt(f"{NAME}@v4")
+    prompt, now = wb.load_prompt(f"{NAME}@v4"), read_status(project, NAME)
     for turn, place in enumerate(nodes(good)):
         content = json.loads(canonical(good))
         node = content
@@ -53,7 +54,7 @@ def test_any_part_may_be_anything(project: Server, production: Remote, verdict: 
         else:
             node[place[-1]] = WRONG[turn % len(WRONG)]
         try:
-            review = review_of(load_evidence(sealed(home / "e.json", content)), production, project, prompt)
+            review = review_of(load_evidence(sealed(home / "e.json", content)), now, project, prompt)
         except (UsageError, PromotionRefused):
             continue
         assert str(review) and review.html() and review.markdown()

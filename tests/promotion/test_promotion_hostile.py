@@ -13,8 +13,9 @@ from workbench.langfuse.prompts import holders, move_label, pull
 from workbench.langfuse.server import ONCE
 from workbench.promotion.log import FOLDER, Log
 from workbench.promotion.move import Wish, finish_open, recorded
-from workbench.promotion.record import Chain
+from workbench.promotion.record import Chain, Record
 from workbench.promotion.rollback import rollback
+from workbench.promotion.settling import end_what_was_open
 from workbench.promotion.status import promotions, status
 
 if TYPE_CHECKING:
@@ -119,10 +120,23 @@ def test_an_outcome_without_a_record_closes_nothing(project: Server, pushed: lis
     data = good.to_json() | wrong if isinstance(wrong, dict) and wrong else wrong
     write(project, {"kind": "outcome", "of": number, "id": "eve", "record": data})
     assert status(NAME, server=project).record == good
-    ended = finish_open(project, NAME, "Ann")
+    ended = end_what_was_open(project, NAME, "Ann")
     assert ended is not None and ended.result == "undone" and ended.previous == good.sha
     found = promotions(NAME, server=project)
     assert found.faults == () and len(found) == 2 and str(found) and found._repr_html_()
+
+
+def test_a_record_shows_itself_in_one_line(pushed: list[Held]) -> None:
+    """A record's repr is one line, and as HTML it is a table of text, whatever somebody wrote into it."""
+    held = replace(pushed[0], version="v1\n<b>")
+    record = Record(NAME, "rollback", None, held, "done", 1, "<script>\nEve", "2026-11-22T10:00:00Z", "s", 4, note="n")
+    assert "\n" not in repr(record) and repr(record).startswith(f"Record(rollback {NAME} to v1")
+    html = record._repr_html_()
+    assert "<script" not in html and "<b>" not in html
+    assert all(text in html for text in ("nobody", "&lt;script&gt;⟦U+000A⟧Eve", "2026-11-22", ">n<"))
+    assert "asked for" in replace(record, result="lost")._repr_html_()
+    assert ">a stand-in Langfuse<" in replace(record, server="stand-in#project-1")._repr_html_()
+    assert ">https://here#1<" in replace(record, server="https://here#1")._repr_html_()
 
 
 def test_no_done_for_a_label_that_did_not_move(project: Server, pushed: list[Held]) -> None:
@@ -157,8 +171,8 @@ def test_a_line_of_the_local_record_may_be_anything(project: Server, pushed: lis
     path.parent.mkdir(exist_ok=True)
     path.write_text('{"record": "x"}\n{"record": {"before": 3}}\n[]\n' + "[" * 100_000 + "\n")
     found = promotions()
-    assert len(found.faults) >= 4 and "line 4 cannot be read" in "".join(found.faults)
-    assert rollback(NAME, 2, server=project).done
+    assert found.faults == ("promotions.jsonl: lines 1 to 4 cannot be read, perhaps cut short while writing",)
+    assert rollback(NAME, 2, override="a test", server=project).done
 
 
 def test_production_that_no_prompt_can_hold_is_taken_back(project: Server, pushed: list[Held]) -> None:

@@ -73,6 +73,8 @@ def test_policy_comes_from_three_places(home: Path) -> None:
         ('max_cost_increase = "20%"', "a share such as 0.2"),
         ("author_may_approve = 1", "true or false"),
         ('tiers = "fast"', "a list of tiers"),
+        ('tiers = ["fsat"]', "no tier named 'fsat': did you mean 'fast'"),
+        ('tiers = ["fast", "opneai:fast"]', "did you mean 'openai'"),
         ("guards = 3", "a table of metric"),
         ("[guards]\ntone = true", "a table of metric"),
         ("metric = 3", "the name of a metric"),
@@ -137,7 +139,8 @@ def test_outcomes_and_margins(server: StandIn, project: Server, home: Path) -> N
 
 def test_all_unmet_points_are_listed(home: Path, evidence: Evidence) -> None:
     """A policy that is not met lists everything at once, not the first point alone."""
-    text = 'metric = "priority"\nmin_cases = 500\nmax_cost_increase = 0\napprovals = 2\ntiers = ["x"]\nguards = {a = 0}'
+    text = 'metric = "priority"\nmin_cases = 500\nmax_cost_increase = 0\napprovals = 2\n'
+    text += 'tiers = ["powerful"]\nguards = {a = 0}'
     assert len(held_against(home, evidence, text).unmet) == 6
 
 
@@ -186,15 +189,15 @@ def test_unknown_cost_is_not_met(home: Path, evidence: Evidence) -> None:
 
 
 def test_model_without_price_has_unknown_cost(server: StandIn, project: Server, home: Path) -> None:
-    """Rows without a price make a bundle that says the cost is unknown, not zero."""
-    verdict = asyncio.run(confirm("v4", "v3"))
-    folder = wb.load_report(verdict.run_id).folder
-    rows = [json.loads(line) | {"cost_usd": None} for line in (folder / "rows.jsonl").read_text().splitlines()]
-    (folder / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    """A model without a price makes a bundle that says the cost is unknown, not zero; rows that are changed afterwards
+    make none."""
+    verdict = asyncio.run(confirm("v4", "v3", models="openai:a-model-of-no-price"))
+    assert made(verdict, None, project).content["costs"][0]["increase"] is None
+    path = wb.load_report(verdict.run_id).folder / "rows.jsonl"
+    rows = [json.loads(line) | {"cost_usd": 0.1} for line in path.read_text().splitlines()]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
     with pytest.raises(PromotionRefused, match="no longer give the verdict"):
         made(verdict, None, project)
-    again = asyncio.run(confirm("v4", "v3"))
-    assert made(again, None, project).content["costs"][0]["increase"] is None
 
 
 def test_approvals_count_people(evidence: Evidence, home: Path) -> None:

@@ -77,3 +77,17 @@ def test_one_answer_is_one_entry(langfuse: StandInLangfuse, project: Server, pus
     wish = Wish(NAME, "promote", pushed[0], pushed[1], "the test", holders=(1,))
     assert move(project, wish).done
     assert log.state().number == before + 2
+
+
+def test_a_busy_server(langfuse: StandInLangfuse, project: Server, pushed: list[Held]) -> None:
+    """What a move reads is asked again when the server says when; the label itself is moved once or not at all, and
+    then the record says for how long the server asked."""
+    wish = Wish(NAME, "promote", pushed[0], pushed[1], "the test", holders=(1,))
+    reads = "GET /api/public/v2/prompts"
+    langfuse.control("faults", [{"route": PATCH, "status": 429, "retry_after": 7}])
+    sent = langfuse.control("stats")["requests"].get(PATCH, 0)
+    record = move(project, wish)
+    assert record.result == "undone" and "try again in 7 s" in str(record)
+    assert langfuse.control("stats")["requests"][PATCH] == sent + 1
+    langfuse.control("faults", [{"route": reads, "status": 429, "retry_after": 0, "times": 3}])
+    assert move(project, wish).done

@@ -22,8 +22,8 @@ from workbench.promotion.comment import block, inline
 from workbench.promotion.evidence import seal
 from workbench.promotion.review import Review, prepare, review_of
 from workbench.promotion.sections import FIRST, PROVES, SIMULATED, changes, visible
-from workbench.promotion.wording import wording
-from workbench.prompts import Prompt
+from workbench.promotion.status import read_status
+from workbench.prompts import Prompt, diff_words
 from workbench.report.rows import read_rows
 
 if TYPE_CHECKING:
@@ -128,7 +128,7 @@ def test_evidence_from_another_machine(verdict: Verdict, production: Remote, pro
     folder = wb.load_report(verdict.run_id).folder
     rows = folder / "rows.jsonl"
     rows.write_text(rows.read_text() + rows.read_text().splitlines()[0] + "\n")
-    again = review_of(first.evidence, production, project, first.prompt)
+    again = review_of(first.evidence, first.now, project, first.prompt)
     assert "have changed since: no outputs are shown" in again.html()
     folder.rename(folder.with_name("elsewhere"))
     (folder.with_name("elsewhere") / "plan.json").unlink()
@@ -193,7 +193,7 @@ def test_hostile_prompts_and_names_stay_text(server: StandIn, production: Remote
     verdict = asyncio.run(confirm(saved.version, "v3"))
     hostile = changed(made(verdict, production, project), by=HOSTILE, source=HOSTILE)
     approve(seal(hostile), "<script>|`@team` ![x](http://evil.example)")
-    review = review_of(hostile, production, project, saved)
+    review = review_of(hostile, read_status(project, NAME), project, saved)
     harmless(review)
     assert "⟦U+202E⟧txt.exe" in unescaped(review.html())
 
@@ -253,7 +253,7 @@ def test_any_text_in_a_line_is_that_text(text: str) -> None:
     tokens = RENDER.parse(f"x {inline(text)} x")
     assert [token.type for token in tokens] == ["paragraph_open", "inline", "paragraph_close"]
     children = tokens[1].children
-    assert {child.type for child in children} <= {"text", "text_special"}
+    assert {child.type for child in children} <= {"text", "text_special", "code_inline"}
     shown = "".join(child.content for child in children).replace("\u200b", "")
     assert " ".join(shown.split()) == " ".join(f"x {visible(text)} x".replace("\u200b", "").split())
 
@@ -279,13 +279,13 @@ def unescaped(page: str) -> str:
     """A page's text without the escapes of either language."""
     from html import unescape
 
-    return unescape(re.sub(r"\\([^A-Za-z0-9\s])", r"\1", page)).replace("\u200b", "")
+    return unescape(re.sub(r"\\([^A-Za-z0-9\s])|`(?=[\w/.-]+@)|(?<=[0-9n])`", r"\1", page)).replace("\u200b", "")
 
 
 @pytest.mark.parametrize(("old", "new"), [("the cat " * 10_000, "the dog " * 10_000), ("a " * 20_000, "a " * 20_001)])
 def test_repeated_words_do_not_take_for_ever(old: str, new: str) -> None:
     """A change of texts that repeat a few words ten thousand times is told at once, and holds both texts."""
-    pieces = wording(old, new)
+    pieces = diff_words(old, new)
     assert "".join(text for sign, text in pieces if sign != "+") == old
     assert "".join(text for sign, text in pieces if sign != "-") == new
 
@@ -293,7 +293,7 @@ def test_repeated_words_do_not_take_for_ever(old: str, new: str) -> None:
 @given(st.text(), st.text())
 def test_wording_is_both_texts(old: str, new: str) -> None:
     """Any change, one kind of piece left out, is the old text or the new one but for white space."""
-    pieces = wording(old, new)
+    pieces = diff_words(old, new)
     assert "".join(text for sign, text in pieces if sign != "-") == new
     assert "".join(text for sign, text in pieces if sign != "+").split() == old.split()
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -11,14 +13,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from promote_parts import NAME, write_policy
+from promote_parts import NAME, confirm, write_policy
 
 import workbench as wb
 from workbench.cli import run_command
-from workbench.errors import LangfuseAway, PromotionFailed, PromotionRefused, SettingsError
-from workbench.langfuse.production import read_lock
+from workbench.errors import LangfuseAway, PromotionFailed, PromotionRefused, SettingsError, UsageError
 from workbench.langfuse.prompts import holders, move_label, pull, push
 from workbench.langfuse.server import Address, Server
+from workbench.promotion.evidence import Evidence, load_evidence, seal
 from workbench.promotion.log import Log
 from workbench.promotion.move import Wish, held, move, recorded
 from workbench.promotion.production import production_prompt
@@ -31,6 +33,8 @@ from workbench.promotion.who import server_in_use
 from workbench.sim.langfuse import PUBLIC_KEY, SECRET_KEY
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from workbench.langfuse.prompts import Remote
     from workbench.promotion.record import Record
     from workbench.sim import StandInLangfuse
@@ -39,19 +43,24 @@ if TYPE_CHECKING:
 PATCH = "PATCH /api/public/v2/prompts/{name}/versions/{version}"
 
 
-@pytest.fixture
-def begun(project: Server) -> Remote:
-    """v3 in production, by the record."""
-    remote = push(project, wb.load_prompt(f"{NAME}@v3"))
-    assert move(project, Wish(NAME, "begin", None, held(remote), "the team")).done
-    return remote
-
-
 def outside(project: Server) -> int:
     """Somebody in Langfuse's own pages gives production to v2."""
     remote = push(project, wb.load_prompt(f"{NAME}@v2"))
     move_label(project, NAME, remote.number)
     return remote.number
+
+
+def locked(home: Path) -> tuple[int, str]:
+    """Langfuse's number and the hash of what images are built with."""
+    lock = json.loads((home / "prompts" / NAME / "production.lock").read_text())
+    return lock["langfuse_version"], lock["sha256"]
+
+
+def unreadable(project: Server) -> int:
+    """Somebody in Langfuse's own pages writes a version that no prompt can hold."""
+    turns = [{"role": "user", "content": "{{ a.b }}"}]
+    request: Any = {"type": "chat", "name": NAME, "prompt": turns, "config": {}, "labels": []}
+    return int(project.call("raw", lambda api: api.prompts.create(request=request)).version)
 
 
 def writes(langfuse: StandInLangfuse) -> dict[str, int]:
@@ -70,8 +79,7 @@ def test_the_winner_goes_to_production(project: Server, begun: Remote, verdict: 
     assert pull(project, NAME).sha == wb.load_prompt(f"{NAME}@v4").sha
     assert Chain().records(NAME)[-1] == recorded(project, NAME)[-1] == record
     assert promotions(NAME, server=project).faults == ()
-    lock = read_lock(NAME)
-    assert lock is not None and lock.prompt.sha == record.after.sha and lock.number == record.after.number
+    assert locked(home) == (record.after.number, record.after.sha)
     found = status(NAME, server=project)
     assert not found.outside and found.record == record and found.now == record.after
 
@@ -142,7 +150,8 @@ def test_stale_evidence(project: Server, begun: Remote, verdict: Verdict) -> Non
 
 
 class Interfered(Server):
-    """A real connection beside which, right before its n-th call, somebody does something."""
+    """A real connection beside which, right before its n-th call, somebody does something. Reading an entry of the
+    log does not count: entries never change, and there are more of them at every try."""
 
     def __init__(self, address: Address, at: int, deed: Any) -> None:
         super().__init__(address)
@@ -150,9 +159,10 @@ class Interfered(Server):
 
     def call(self, about: str, ask: Any) -> Any:
         """The call, after the deed if it is its turn."""
-        self.left -= 1
-        if self.left == 0:
-            self.deed()
+        if not re.fullmatch(f"the record of moves of prompt {NAME}, entry [0-9]+", about):
+            self.left -= 1
+            if self.left == 0:
+                self.deed()
         return super().call(about, ask)
 
 
@@ -213,7 +223,7 @@ def test_langfuse_goes_away_at_any_step(
 
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_killed_at_any_step(
-    project: Server, begun: Remote, verdict: Verdict, langfuse: StandInLangfuse, when: str
+    project: Server, begun: Remote, verdict: Verdict, langfuse: StandInLangfuse, home: Path, when: str
 ) -> None:
     """A promotion whose process is killed, before or after any of its calls, is finished or taken up by the next one,
     with one record each, here and in Langfuse, and the lock of what holds production."""
@@ -226,8 +236,7 @@ def test_killed_at_any_step(
         if dead.returncode:
             with suppress(PromotionRefused):  # it had come through, and only its record here was missing
                 promote(verdict, by="Ann", override="again", server=project)
-        lock = read_lock(NAME)
-        assert lock is not None and (lock.number,) == holders(project, NAME) != (begun.number,)
+        assert (locked(home)[0],) == holders(project, NAME) != (begun.number,)
         assert promotions(NAME, server=project).faults == () and not status(NAME, server=project).outside
         known = {record.sha for record in Chain().records(NAME)}
         assert {record.sha for record in recorded(project, NAME)[1:]} <= known
@@ -255,7 +264,7 @@ def test_back_to_what_is_named(project: Server, begun: Remote, verdict: Verdict)
     promote(verdict, by="Ann", server=project)
     assert rollback(NAME, "v3", by="Ann", server=project).after.number == begun.number
     assert rollback(NAME, 2, by="Ann", server=project).after.version == "v4"
-    with pytest.raises(PromotionFailed, match="there are: 1, 2"):
+    with pytest.raises(UsageError, match=r"there are: 1$"):
         rollback(NAME, "v9", by="Ann", server=project)
     with pytest.raises(PromotionRefused, match="already"):
         rollback(NAME, "v4", by="Ann", server=project)
@@ -264,8 +273,13 @@ def test_back_to_what_is_named(project: Server, begun: Remote, verdict: Verdict)
 def test_nothing_to_go_back_to(project: Server, verdict: Verdict) -> None:
     """A first promotion says beforehand that it cannot be taken back, and taking it back names the versions."""
     assert "cannot be taken back" in str(prepare(verdict, "latest", project, "Ann"))
-    promote(verdict, by="Ann", server=project)
-    with pytest.raises(PromotionFailed, match="--to: 1"):
+    with pytest.warns(UserWarning, match="First promotion.*cannot be taken back"):
+        promote(verdict, by="Ann", server=project)
+    with pytest.raises(PromotionFailed, match="nothing else was production by the record, and there is no other"):
+        rollback(NAME, by="Ann", server=project)
+    push(project, wb.load_prompt(f"{NAME}@v2"))
+    unreadable(project)
+    with pytest.raises(PromotionFailed, match=r'with --to: 2 --override "reason"$'):
         rollback(NAME, by="Ann", server=project)
 
 
@@ -276,6 +290,66 @@ def test_taken_back_does_not_return_by_itself(project: Server, begun: Remote, ve
     with pytest.raises(PromotionRefused, match="taken back"):
         promote(verdict, by="Ann", server=project)
     assert promote(verdict, by="Ann", override="it was the network", server=project).record is not None
+
+
+def new_guard(home: Path) -> None:
+    """Evidence under another policy is another bundle."""
+    write_policy(home, "[guards]\ncategory = 0.5\n")
+
+
+def no_bundle(home: Path) -> None:
+    """Somebody deletes what was sealed."""
+    for path in (home / "prompts" / NAME / "promotions").iterdir():
+        path.unlink()
+
+
+def asked_again(home: Path) -> None:
+    """The same question once more, answered from the cache, and its bundle anew."""
+    asyncio.run(confirm("v4", "v3"))
+    no_bundle(home)
+
+
+def older_bundle(home: Path) -> None:
+    """A bundle that does not say when its verdict was confirmed, made after the label was taken back."""
+    (path,) = (home / "prompts" / NAME / "promotions").iterdir()
+    content = load_evidence(path).content | {"at": "2999-01-01T00:00:00+00:00"}
+    del content["verdict"]["share"]["at"]
+    path.unlink()
+    seal(Evidence.of(content))
+
+
+@pytest.mark.parametrize("renewed", [new_guard, no_bundle, asked_again, older_bundle])
+def test_taken_back_stays_so_on_a_renewed_bundle(
+    project: Server, begun: Remote, verdict: Verdict, home: Path, renewed: Callable[[Path], None]
+) -> None:
+    """What was taken back does not return on a bundle made since, while the verdict in it is from before."""
+    promote(verdict, by="Ann", server=project)
+    rollback(NAME, by="Bea", server=project)
+    renewed(home)
+    with pytest.raises(PromotionRefused, match=r"taken back .* by Bea, after its verdict was confirmed"):
+        promote(f"{NAME}@v4", by="Ann", server=project)
+    assert holders(project, NAME) == (begun.number,)
+
+
+def test_taken_back_is_remembered_over_later_moves(project: Server, begun: Remote, verdict: Verdict) -> None:
+    """Moves of other versions in between do not make a version that was taken back acceptable; its own return does."""
+    promote(verdict, by="Ann", server=project)
+    rollback(NAME, by="Bea", server=project)
+    other = held(push(project, wb.load_prompt(f"{NAME}@v2")))
+    assert move(project, Wish(NAME, "promote", held(begun), other, "Cay", holders=(begun.number,))).done
+    rollback(NAME, by="Dan", server=project)
+    assert "by Bea" in prepare(verdict, "latest", project, "Ann").taken_back
+    promote(verdict, by="Ann", override="it was the network", server=project)
+    assert prepare(verdict, "latest", project, "Ann").taken_back == ""
+
+
+def test_taken_back_returns_with_new_answers(project: Server, begun: Remote, verdict: Verdict) -> None:
+    """A confirmation whose replies were all asked for anew, after the rollback, knows of it and needs no reason."""
+    promote(verdict, by="Ann", server=project)
+    rollback(NAME, by="Bea", server=project)
+    again = asyncio.run(confirm("v4", "v3", cache="refresh"))
+    record = promote(again, by="Ann", server=project).record
+    assert record is not None and record.done and record.override is None
 
 
 def test_moved_outside_the_record(project: Server, begun: Remote, verdict: Verdict) -> None:
@@ -386,7 +460,9 @@ def test_exit_codes(
     outside(project)
     assert run_command(["status", NAME]) == 1
     assert run_command(["rollback", NAME, "--to", "v3"]) == 0
-    assert run_command(["rollback", NAME, "--to", "v99"]) == 1
+    assert run_command(["rollback", NAME, "--to", "v99"]) == 2
+    assert [run_command([command, "nope"]) for command in ("rollback", "promotions", "status")] == [2, 2, 2]
+    assert run_command(["promote", "nope@v1"]) == run_command(["review", f"{NAME}@production"]) == 2
     path = Chain().path
     path.write_text(path.read_text().replace("Bea", "Eve"))
     assert run_command(["promotions"]) == 1

@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 import shutil
-from typing import TYPE_CHECKING
+import time
+from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
 
 import nbformat
 import pytest
 from night_parts import FIRST, GATE, RUN, edit, keep, write_notebook
 
+import workbench as wb
+from workbench import connect
 from workbench.cli import run_command
 from workbench.client import use
+from workbench.connect import process_ledger
+from workbench.nightly import kernel
 from workbench.regressions.baseline import read
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from workbench.sim import StandIn
 
 
 def summary(home: Path, name: str, live: bool = False) -> str:
@@ -80,15 +89,71 @@ def test_faults_of_notebooks_are_told_apart(home: Path, capsys: pytest.CaptureFi
     (home / "notebooks" / "b_torn.ipynb").write_text("{", "utf-8")
     write_notebook(home, "import os; os._exit(1)", "2", name="c_dies")
     write_notebook(home, "raise ValueError('the </script> reason')", name="d_raises")
+    write_notebook(home, "x = 1\nassert x == 2", name="e_asserts")
     (home / "notebooks" / "baselines").mkdir()
     (home / "notebooks" / "baselines" / "a_fine.json").write_text("{}")
-    assert run_command(["nightly", "--timeout", "5"]) == 1
+    assert run_command(["nightly"]) == 1
     said = capsys.readouterr().out
-    assert "4 notebooks, 4 FAILED" in said
+    assert "5 notebooks, 5 FAILED" in said and "[1] x = 1: AssertionError: assert x == 2" in said
     assert "No cell of the notebook held a report against it" in said
     assert "the </script> reason" in said and "&lt;/script&gt; reason" in summary(home, "summary.html")
     assert "Notebook does not appear to be JSON" in said
-    assert "c_dies: 2 cells, 1 failed" in said and "Timeout of 5 seconds" in said
+    assert "c_dies: 2 cells, 1 failed" in said and "exit status 1" in said
+
+
+def test_a_dead_kernel_is_noticed_at_once(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A kernel that ends in a cell is told as dead, with the cell and how its process ended, long before the cell's
+    time is over; a cell that is only slow still ends as a time-out."""
+    write_notebook(home, "1", "# a comment\nimport os\nos._exit(3)", "2", name="a_exits")
+    write_notebook(home, "import os, signal; os.kill(os.getpid(), signal.SIGKILL)", name="b_killed")
+    began = time.monotonic()
+    assert run_command(["nightly"]) == 1
+    assert time.monotonic() - began < 300  # of 600 that one cell may take
+    said = capsys.readouterr().out
+    assert "[2] import os: The kernel died: its process ended with exit status 3." in said
+    assert "The kernel died: its process was ended by SIGKILL, as when memory runs out." in said
+    write_notebook(home, "import time; time.sleep(60)", name="c_slow")
+    assert run_command(["nightly", "c_slow", "--timeout", "1"]) == 1
+    assert "[1] import time; time.sleep(60): Timeout of 1 seconds exceeded" in capsys.readouterr().out
+
+
+def test_a_changed_output_says_what_it_was_and_is(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A changed output names the notebook, the cell by the number and line that the notebook shows, and what the output
+    was and is, cut short, in every summary; hostile text stays text in each of them."""
+    hostile = "<img src=x onerror=alert(1)> | `tick` [a](https://evil.example) www.evil.example"
+    path = write_notebook(home, "1", "# told\nprint('the same ' * 30 + TEXT)", "'kept'", "2")
+    notebook = nbformat.read(path, as_version=4)
+    text = f"TEXT = {'now ' + hostile!r}"
+    for cell, number in zip(notebook.cells, (2, 7, 8, None), strict=True):
+        cell.execution_count, cell.metadata["tags"] = number, ["nbval-check-output"]
+    notebook.cells[0].source = text
+    notebook.cells[1].outputs = [nbformat.v4.new_output("stream", text="the same " * 30 + "then " + hostile)]
+    notebook.cells[2].outputs = [nbformat.v4.new_output("execute_result", {"text/plain": "'kept'"}, execution_count=8)]
+    nbformat.write(notebook, path)
+    assert run_command(["nightly"]) == 1
+    said = capsys.readouterr().out
+    line = "[7] print('the same ' * 30 + TEXT): The output changed, stdout: was “…"
+    assert line in said and "4 cells, 1 failed" in said
+    (told,) = [one for one in said.splitlines() if line in one]
+    assert "the same then <img" in told and "is “…" in told and "the same now <img" in told and len(told) < 500
+    (suite,) = ElementTree.fromstring(summary(home, "junit.xml"))
+    (case,) = [case for case in suite if case.find("failure") is not None]
+    assert case.get("classname") == "small" and case.get("name") == "[7] print('the same ' * 30 + TEXT)"
+    assert (case.find("failure").get("message") or "") in told
+    html, markdown = summary(home, "summary.html"), summary(home, "summary.md")
+    assert "<img" not in html and "<b>[7] print(" in html and "the same now &lt;img" in html
+    assert "<img" not in markdown and "://" not in markdown and "www." not in markdown
+    assert r"**small**, \[7\] print(" in markdown and r"\`tick\`" in markdown
+
+
+def test_markdown_has_a_line_for_each_change(small: Path, home: Path) -> None:
+    """The Markdown summary lists the first ten changes of a check, a line for each, and how many more there are."""
+    edit(small, lambda content: content["arms"][0]["scores"].update(json_fields=[0.25] * 30))
+    assert run_command(["nightly"]) == 1
+    lines = summary(home, "summary.md").splitlines()
+    changes = [line for line in lines if line.startswith("  - ")]
+    assert len(changes) == 11 and changes[-1] == "  - … and 20 more"
+    assert all(line.count(" was ") == 1 for line in changes[:10])
 
 
 def test_nothing_to_run(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -118,7 +183,7 @@ def test_live_night_is_capped_over_notebooks(running_server, home: Path, capsys,
     source = (home / "notebooks" / "small.ipynb").read_text("utf-8")
     assert run_command(["nightly", "--live", "--budget", "5"]) == 0
     said = capsys.readouterr().out
-    assert "1 not sure" in said and "too small to see a change of 5.0 points" in said
+    assert "1 not sure" in said and "too small to see a change of 5.0 points; about 212 cases would do" in said
     assert (home / "notebooks" / "small.ipynb").read_text("utf-8") == source
     spent = float(said.split("$")[1].split(" of")[0])
     assert spent > 0
@@ -148,6 +213,7 @@ def test_live_alarm_is_asked_again(running_server, home: Path, capsys, monkeypat
     said = capsys.readouterr().out
     assert "Asked again, " in said and "flipped cases leave a change of -" in said and "it stands" in said
     assert "It has no line `LIVE = False`" in said
+    assert "[2] import os; os._exit(1): The kernel died: its process ended with exit status 1." in said
     assert "its budget counts as spent" in said
     assert "NOT DONE, budget reached  v_late" in said
     notebook = nbformat.read(home / "notebooks" / "u_dies.ipynb", as_version=4)
@@ -173,3 +239,37 @@ def test_baseline_command_shows_and_asks(run, home: Path, capsys, monkeypatch) -
     assert run_command(["baseline", "small", "--from", "latest"]) == 0
     assert run_command(["baseline", "small", "--from", "latest"]) == 0
     assert "nothing changes" in capsys.readouterr().out
+
+
+def test_a_disk_that_refuses_is_no_crash(run, home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A baseline or a report's page that cannot be written ends with its sentence and cure, the old one as it was."""
+    report = run()
+    path = home / "notebooks" / "baselines"
+    path.parent.mkdir()
+    path.write_text("in the way")
+    assert run_command(["baseline", "small", "--from", "latest", "--yes"]) == 1
+    assert "small.json: cannot be written" in capsys.readouterr().err
+    (report.folder / "report.html").mkdir()
+    assert run_command(["report", "latest"]) == 1
+    assert "report.html: cannot be written" in capsys.readouterr().err
+
+
+def test_a_kernel_says_what_was_really_spent(server: StandIn) -> None:
+    """What a kernel tells its night is what left the purse: rows that were replaced and judges count, hits do not, and
+    without a cap nothing is over it."""
+    process_ledger.cache_clear()
+    connect.at({name: server.url + path for name, path in connect.PATHS.items()})
+    exp = wb.Experiment("k", "ticket-triage@v4", "tickets", "openai:gpt-6-luna", wb.scorers.judge("Right?"))
+
+    async def work() -> tuple[dict[str, Any], float]:
+        spent = 0.0
+        for cache in ("on", "refresh", "on"):
+            started = exp.start(sample=5, cache=cache)
+            await started
+            spent += started.spent_usd
+        return json.loads((await kernel.finish({})).removeprefix(kernel.MARK)), spent
+
+    said, spent = asyncio.run(work())
+    process_ledger.cache_clear()
+    assert said == {"spent_usd": pytest.approx(spent), "over_budget": False}
+    assert spent > 0

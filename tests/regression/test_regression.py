@@ -13,8 +13,9 @@ import workbench as wb
 from workbench.cache import Cache
 from workbench.client import use
 from workbench.errors import RegressionFound
+from workbench.nightly import night
 from workbench.prompts import to_yaml
-from workbench.regressions.baseline import measured, read, to_text
+from workbench.regressions.baseline import VARIABLE, measured, read, to_text
 from workbench.regressions.records import Regression
 
 if TYPE_CHECKING:
@@ -54,6 +55,36 @@ def test_changed_score_names_case_and_field(run, home: Path) -> None:
     with pytest.raises(RegressionFound, match=f"case {case}: scores.json_fields was 0.25") as raised:
         found.require()
     assert raised.value.exit_code == 1
+
+
+def night_in(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A night that replays keeps watch in that folder."""
+    folder.mkdir()
+    (folder / "night.json").write_text(json.dumps({"live": False, "checks": 1}))
+    monkeypatch.setenv(VARIABLE, str(folder))
+
+
+def test_a_red_finding_outlives_a_green_one(run, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of several reports held against one baseline in a night every finding is kept, and the worst decides."""
+    good, bad = run(), run(sample=20)
+    keep(good, home)
+    night_in(home / "night", monkeypatch)
+    assert [wb.regression(one, "small").state for one in (good, bad, good)] == ["green", "red", "green"]
+    found = night._findings("small", home / "night", live=False, over_budget=False)
+    assert [one.state for one in found] == ["green", "red", "green"]
+    assert night.Part("small", (), found).outcome == "red"
+
+
+def test_a_folder_that_refuses_is_a_red_check(run, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What cannot be left for the night is red and says why; neither that nor an impossible name raises in the cell."""
+    report = run()
+    keep(report, home)
+    night_in(home / "night", monkeypatch)
+    (home / "night" / "small.measured.json").mkdir()
+    found = wb.regression(report, "small")
+    assert [check.name for check in found.checks if check.state == "red"] == ["night"]
+    assert "small.measured.json: cannot be written" in str(found)
+    assert wb.regression(report, "x" * 400).state == "red"
 
 
 def test_edited_by_hand_is_said(run, home: Path) -> None:

@@ -184,6 +184,17 @@ def test_the_page_shows_what_there_is(server: StandInLangfuse) -> None:
     assert "0.500000" in text and "ab" * 16 in text and "not Langfuse itself" in text and evil in text
 
 
+def test_the_record_of_moves_is_folded(server: StandInLangfuse) -> None:
+    """The workbench's own entries are behind a line that counts them, and the prompts stand before it."""
+    make(server, "triage", labels=["production"])
+    for _ in range(3):
+        make(server, "workbench/promotions/triage", commitMessage="promote: production of triage")
+    page = ask(server, "GET", "/").value
+    before, _, folded = page.partition("<details>")
+    assert "<strong>triage</strong>" in before and "promote:" not in before
+    assert "3 entries" in folded and folded.partition("</details>")[0].count("promote: production of triage") == 3
+
+
 def test_the_page_of_nothing(server: StandInLangfuse) -> None:
     """An empty server has a page that says so."""
     assert ask(server, "GET", "/").value.count("None yet.") == 3

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from claims_coverage import coverage_paired, coverage_single
 from claims_errors import eight_arms, forty_variants, hard_cases_slow, looks
 from claims_judge import judge_favours, judge_mean
-from claims_nights import nights
+from claims_nights import nights, nights_passing
 from claims_power import power, race_stops, racing
 
 if TYPE_CHECKING:
@@ -28,5 +28,6 @@ CLAIMS: dict[str, Callable[[float], Table]] = {
     "judge-mean": judge_mean,
     "judge-favours": judge_favours,
     "nights": nights,
+    "nights-passing": nights_passing,
 }
 """Each takes a scale of the number of draws, 1 being the full one."""

@@ -1,12 +1,13 @@
-"""Claims on nights: how often a live night without any change fails, and which drops it finds."""
+"""Claims on nights: how often a live night without any change fails, which drops it finds, and which it lets pass."""
 
 from __future__ import annotations
 
-from nights import ArmWorld, alarms
+from nights import ArmWorld, alarms, passing
 from tables import Table, draws_of, percent
 from worlds import most
 
 from workbench.regressions.statistical import NIGHT_ALPHA
+from workbench.verdict.judge import FIXED_ALPHA
 
 
 def nights(scale: float) -> Table:
@@ -37,4 +38,27 @@ def nights(scale: float) -> Table:
     ):
         first, stands = alarms(world, arms, tries, seed=42, drop=drop)
         table.add(True, name, arms, world.cases, tries, percent(first / tries), percent(stands / tries), "")
+    return table
+
+
+def nights_passing(scale: float) -> Table:
+    """How often a score's check is green, with nothing changed and with a true drop of just the margin."""
+    table = Table(
+        "Live nights: a check that passes, margin 5 points, six arms",
+        ["world", "cases", "nights", "nothing changed", "5 points lower", "target when lower"],
+    )
+    tries = draws_of(500, scale)
+    for name, world in (
+        ("right or wrong, 0.80", ArmWorld(100, 0.8)),
+        ("right or wrong, 0.98", ArmWorld(264, 0.98)),
+        ("right or wrong, 0.80", ArmWorld(1000, 0.8)),
+        ("graded, 0.97", ArmWorld(100, 0.97, graded=True)),
+        ("graded, 0.97", ArmWorld(264, 0.97, graded=True)),
+        ("graded, 0.80", ArmWorld(600, 0.8, graded=True)),
+    ):
+        same, lower = (passing(world, tries, seed=43, drop=drop) for drop in (0.0, 0.05))
+        shown = percent(same / tries), percent(lower / tries)
+        table.add(
+            lower <= most(tries, FIXED_ALPHA / 2), name, world.cases, tries, *shown, f"≤ {percent(FIXED_ALPHA / 2)}"
+        )
     return table

@@ -103,3 +103,11 @@ def alarms(world: ArmWorld, arms: int, nights: int, seed: int, drop: float = 0.0
                 after |= still_stands(check, drawn.then, drawn.now, fresh).state == "red"
         first, stands = first + red, stands + after
     return first, stands
+
+
+def passing(world: ArmWorld, nights: int, seed: int, drop: float) -> int:
+    """Nights in which the score of one arm passes among the checks of six, at a margin of 5 points."""
+    rng, allowed = np.random.default_rng(seed), Allowed(0.05, 0.10, 6 * len(KINDS))
+    drawn = (draw(world, rng, drop) for _ in range(nights))
+    checks = (check for one in drawn for check in statistical_checks(one.then, one.now, allowed))
+    return sum(check.name == "score" and check.state == "green" for check in checks)

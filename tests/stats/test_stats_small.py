@@ -1,4 +1,4 @@
-"""Laws of the small functions: Holm, the front, and what n cases can see."""
+"""Laws of the small functions: Holm, and what n cases can see."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from worlds import fewest, most
 
-from workbench.stats import cases_needed, holm, pareto_front, smallest_difference, t_limits
+from workbench.stats import cases_needed, holm, smallest_difference, t_limits
 
 p_lists = st.lists(st.floats(0, 1), min_size=1, max_size=6)
 
@@ -40,35 +40,6 @@ def test_holm_refuses_what_is_no_probability() -> None:
         with pytest.raises(ValueError, match="between 0 and 1"):
             holm([0.1, bad])
     assert holm([]) == []
-
-
-arms = st.lists(
-    st.tuples(st.integers(0, 20), st.integers(0, 5), st.integers(0, 5), st.integers(0, 4)), min_size=1, max_size=8
-)
-
-
-@given(arms)
-def test_front(found: list[tuple[int, int, int, int]]) -> None:
-    """An arm is off exactly when one no dearer is clearly better; the cheapest of the best is always on."""
-    quality, less, more, cost = np.array(found, dtype=float).T
-    low, high = quality - less, quality + more
-    on = pareto_front(low, quality, high, cost)
-    for i in range(len(quality)):
-        assert on[i] == (not any(cost[j] <= cost[i] and low[j] > high[i] for j in range(len(quality))))
-    assert on[high.argmax()]
-    assert pareto_front(quality, quality, quality, cost)[np.lexsort((cost, -quality))[0]]
-
-
-def test_front_with_unknown_cost() -> None:
-    """An arm of unknown cost stays on the front and pushes nobody off it; limits around another mean are an error."""
-    low, quality, high = np.array([0.8, 0.1]), np.array([0.9, 0.2]), np.array([0.95, 0.3])
-    assert pareto_front(low, quality, high, np.array([np.nan, 1.0])).tolist() == [True, True]
-    assert pareto_front(low, quality, high, np.array([1.0, np.nan])).tolist() == [True, True]
-    assert pareto_front(low, quality, high, np.array([1.0, 1.0])).tolist() == [True, False]
-    with pytest.raises(ValueError, match="its own limits"):
-        pareto_front(high, quality, low, np.ones(2))
-    with pytest.raises(ValueError, match="one value per arm"):
-        pareto_front(low, quality, high, np.ones(3))
 
 
 @given(st.floats(0.001, 2), st.floats(0.01, 1.5))

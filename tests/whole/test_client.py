@@ -3,21 +3,31 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
 from workbench import connect
-from workbench.catalog import load_models
+from workbench.catalog import find_model, load_models, price
 from workbench.client import Client, Origin, Session, current
 from workbench.datasets import load_dataset
-from workbench.errors import BudgetReached, MalformedReply, NotRecorded, QuotaReached, RateLimited
+from workbench.errors import (
+    BudgetReached,
+    MalformedReply,
+    NotRecorded,
+    QuotaReached,
+    RateLimited,
+    SettingsError,
+)
 from workbench.ledger import Ledger
 from workbench.records import Message, Reply, Request
 from workbench.sim import StandIn
 from workbench.traffic import Retries, Traffic
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from workbench.providers import Connection
 
 MODEL = load_models("openai:gpt-6-luna")[0]
@@ -49,6 +59,10 @@ def with_client(work, **options):
             await client.close()
 
     return asyncio.run(main())
+
+
+async def no_pause(seconds: float) -> None:
+    """Waits for nothing."""
 
 
 def requests(server: StandIn) -> int:
@@ -176,11 +190,9 @@ def test_broken_calls_count_against_the_budget(server: StandIn) -> None:
     server.control("faults", [{"kind": "drop", "times": 1}])
     ledger = Ledger(1.0)
 
-    async def no_pause(seconds: float) -> None:
-        return None
-
     reply = with_client(lambda c: c.complete(ask(), MODEL), ledger=ledger, traffic=Traffic(sleep=no_pause))
     assert reply.attempts == 2
+    assert reply.uncertain_usd == ledger.uncertain_usd
     assert ledger.uncertain_usd > 0
     assert ledger.spent_usd == pytest.approx(reply.cost_usd)
 
@@ -189,9 +201,6 @@ def test_broken_calls_count_against_the_budget(server: StandIn) -> None:
 def test_budget_holds_over_64_parallel_calls(server: StandIn, calls_that_fit: int) -> None:
     """Spent + uncertain + reserved never passes the cap, at any moment, with 64 tasks and failing attempts."""
     server.control("faults", [{"kind": "server_error", "times": 10, "after": 3}])
-
-    async def no_pause(seconds: float) -> None:
-        return None
 
     class Watched(Ledger):
         highest = 0.0
@@ -242,3 +251,105 @@ def test_two_stand_ins_share_keys(server: StandIn) -> None:
         connect.at({"openai": other.url + "/v1"})
         assert with_client(lambda client: client.complete(ask(), MODEL)).cached
         assert other.control("stats")["requests"] == 0
+
+
+def test_what_broken_attempts_may_have_cost_is_told_once(server: StandIn) -> None:
+    """A call that is given up carries the most that all its attempts may have cost, whatever the last one said, and of
+    several askers of one question one alone is told."""
+    server.control("faults", [{"kind": "drop", "times": 2}, {"kind": "rate_limit", "times": 1, "retry_after_s": 999}])
+    ledger = Ledger()
+
+    async def thrice(client: Client) -> list[object]:
+        return await asyncio.gather(*(client.complete(ask(), MODEL) for _ in range(3)), return_exceptions=True)
+
+    outcomes = with_client(thrice, ledger=ledger, traffic=Traffic(sleep=no_pause))
+    assert [type(one) for one in outcomes] == [RateLimited] * 3 and requests(server) == 3
+    assert outcomes[0].uncertain_usd == ledger.uncertain_usd > 0
+    assert [one.maybe_charged for one in outcomes] == [True, False, False]
+    assert [one.uncertain_usd for one in outcomes[1:]] == [0.0, 0.0]
+    assert [one.attempts for one in outcomes] == [3, 3, 3]
+
+
+def test_a_hit_has_nothing_uncertain(server: StandIn) -> None:
+    """What broken attempts may have cost belongs to the call that made them, not to those who find its reply."""
+    server.control("faults", [{"kind": "drop", "times": 1}])
+
+    async def thrice(client: Client) -> list[Reply]:
+        together = await asyncio.gather(client.complete(ask(), MODEL), client.complete(ask(), MODEL))
+        return [*together, await client.complete(ask(), MODEL)]
+
+    first, *others = with_client(thrice, traffic=Traffic(sleep=no_pause))
+    assert first.uncertain_usd > 0
+    assert [one.uncertain_usd for one in others] == [0.0, 0.0]
+
+
+def test_an_answer_without_a_limit_is_refused_under_a_cap(server: StandIn) -> None:
+    """A request that names no max_tokens may cost anything, so no budget can hold it and it is not sent."""
+    endless = replace(ask(), params={})
+    with pytest.raises(BudgetReached, match="max_tokens"):
+        with_client(lambda client: client.complete(endless, MODEL), ledger=Ledger(1000.0))
+    assert requests(server) == 0
+
+
+def test_prices_are_those_that_held_when_it_was_sent(
+    server: StandIn, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A price file that becomes unreadable while a call is under way costs nothing: the reply is priced, settled and
+    stored."""
+    prices = home / "prices.toml"
+    prices.write_text('["openai:gpt-6-luna"]\ninput = 1.0\noutput = 2.0\n')
+    monkeypatch.setenv("WORKBENCH_PRICES", "prices.toml")
+    ledger = Ledger(1.0)
+
+    def half_saved(piece: str) -> None:
+        prices.write_text("[half an edit")
+
+    async def paid(client: Client) -> tuple[Reply, Reply | None]:
+        reply = await client.complete(ask(), MODEL, half_saved)
+        return reply, client.lookup([ask()])[0]
+
+    reply, stored = with_client(paid, ledger=ledger)
+    assert prices.read_text() == "[half an edit"
+    assert stored is not None and stored.text == reply.text
+    assert reply.spent_usd == ledger.spent_usd > 0 and ledger.uncertain_usd == 0.0
+    monkeypatch.delenv("WORKBENCH_PRICES")
+    assert reply.cost_usd != price(MODEL, reply.usage)
+
+
+def test_nothing_is_set_aside_for_a_provider_that_cannot_be_opened(server: StandIn) -> None:
+    """While nothing can be sent, nothing is reserved or spent: the cause is what every call says, not the budget."""
+
+    def no_connection() -> Connection:
+        raise SettingsError("the key has blanks")
+
+    name = current().origin("openai").name
+    ledger = Ledger(0.003)
+    session = Session({"openai": Origin("openai", name, no_connection, stand_in=True)}, ledger)
+
+    async def often() -> list[object]:
+        client = Client(session)
+        calls = [client.complete(ask(repeat=i), MODEL) for i in range(20)]
+        found = await asyncio.gather(*calls, return_exceptions=True)
+        await client.close()
+        return found
+
+    assert {str(one) for one in asyncio.run(often())} == {"the key has blanks"}
+    assert (ledger.spent_usd, ledger.uncertain_usd, ledger.reserved_usd) == (0.0, 0.0, 0.0)
+
+
+def test_a_hit_takes_the_price_that_is_known_by_now(
+    server: StandIn, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A reply that was stored without a price has one from the day that somebody gives it; a price that was known stays
+    what it was, and an unreadable price file stops no hit."""
+    unlisted = find_model("openai", "my-own")
+    request = replace(ask(), model=unlisted.id)
+    assert with_client(lambda client: client.complete(request, unlisted)).cost_usd is None
+    prices = home / "prices.toml"
+    prices.write_text('["openai:my-own"]\ninput = 1.0\noutput = 2.0\n')
+    monkeypatch.setenv("WORKBENCH_PRICES", "prices.toml")
+    hit = with_client(lambda client: client.complete(request, unlisted), mode="replay")
+    assert hit.cached and hit.cost_usd == price(unlisted, hit.usage) > 0 and hit.spent_usd == 0.0
+    prices.write_text("[half an edit")
+    assert with_client(lambda client: client.complete(request, unlisted)).cost_usd is None
+    assert requests(server) == 1

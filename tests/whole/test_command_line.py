@@ -108,7 +108,7 @@ def test_exit_codes_of_runs(line, server: StandIn, capsys: pytest.CaptureFixture
         ),
         (["run", "ticket-triage", "-d", "tickets", "-s", "exact", "--base-url", "nobody=http://x"], "anthropic"),
         (["run", "ticket-triage", "-d", "tickets", "-s", "exact", "--base-url", "openai"], "name=value"),
-        (["run", "ticket-triage", "-d", "tickets", "-s", "exact", "--recordings", "none.jsonl"], "none.jsonl"),
+        (["run", "ticket-triage", "-d", "tickets", "-s", "exact", "--recordings", "no.jsonl"], "no.jsonl: No such"),
         (["run", "ticket-triage", "-d", "tickets", "-s", "exact", "--live"], "ANTHROPIC_API_KEY"),
         (["report", "no-such-run"], "there are none"),
         (["run", "ticket-triage", "-d", "tickets"], "--scorer"),
@@ -126,7 +126,7 @@ def test_bad_usage_ends_with_2_and_the_choices(arguments, says, capsys: pytest.C
 def test_looking_commands(line, capsys: pytest.CaptureFixture[str], home: Path) -> None:
     """plan, runs, report, prompts, cache and doctor show what there is and end with 0."""
     assert line("plan", "ticket-triage@v2", "-d", "tickets", "--tiers", "fast", *SCORER, "--sample", "3") == 0
-    assert "3 = 1 arms" in capsys.readouterr().out
+    assert "3 = 1 arm × 3 cases" in capsys.readouterr().out
     line("run", "ticket-triage@v2", "-d", "tickets", "--tiers", "fast", *SCORER, "--sample", "3")
     for arguments, says in [
         (["runs"], "ticket-triage@v2"),
@@ -141,6 +141,48 @@ def test_looking_commands(line, capsys: pytest.CaptureFixture[str], home: Path) 
         capsys.readouterr()
         assert run_command(arguments) == 0
         assert says in capsys.readouterr().out
+
+
+def test_a_broken_prompt_hides_no_other(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A version file that cannot be read is named beside all the others, and the exit code says so."""
+    (home / "prompts" / "mine").mkdir(parents=True)
+    (home / "prompts" / "mine" / "v1.yaml").write_text("a: [")
+    (home / "prompts" / "mine" / "v2.yaml").write_bytes(b"prompt: M\xfcnchen")
+    assert run_command(["prompts"]) == 2
+    told = capsys.readouterr()
+    assert "ticket-triage@v4" in told.out and "mine" not in told.out
+    assert "mine/v1.yaml" in told.err and "mine/v2.yaml: cannot be read: line 1 is not UTF-8" in told.err
+
+
+def test_doctor_says_everything_that_is_wrong(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What is broken does not keep doctor from showing the rest; each fault is told once, and the exit code says so."""
+    (home / ".workbench" / "cache").mkdir(parents=True)
+    (home / ".workbench" / "cache" / "cache.db").write_text("no database")
+    (home / "catalog.toml").write_text("[[model]")
+    (home / ".env").write_text("WORKBENCH_CONCURENCY=3\n")
+    assert run_command(["doctor"]) == 2
+    told = capsys.readouterr()
+    assert "WORKBENCH_RUN_BUDGET" in told.out and "genai-prices" in told.out
+    assert all(told.err.count(what) == 1 for what in ("file is not a database", "catalog.toml", "WORKBENCH_CONCURENCY"))
+    (home / ".env").write_text("no line of settings\n")
+    assert run_command(["doctor"]) == 2
+    assert capsys.readouterr().err.count(".env, line 1") == 1
+
+
+def test_doctor_names_a_catalog_of_ones_own(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Doctor says that the workspace's own catalog is in force, and which file it is."""
+    (home / "catalog.toml").write_text('[[model]]\nprovider = "ollama"\nid = "mine:3b"\ntier = "fast"\n')
+    assert run_command(["doctor"]) == 0
+    assert f"known, with those of {home / 'catalog.toml'} over the shipped ones" in capsys.readouterr().out
+
+
+def test_where_json_goes_is_known_before_the_run(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A file that cannot be written is refused before anything is asked or paid for."""
+    common = ("run", "ticket-triage@v2", "-d", "tickets", "--tiers", "fast", *SCORER, "--sample", "1", "--json")
+    for where, fault in [(home / "no folder" / "x.json", "there is no folder"), (home, "is a folder")]:
+        assert run_command([*common, str(where)]) == 2
+        assert fault in capsys.readouterr().err
+    assert not (home / ".workbench" / "runs").exists()
 
 
 def test_cache_why_names_the_difference(line, home: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -170,6 +212,7 @@ def test_doctor_never_shows_a_key(
     assert re.search(r"ANTHROPIC_API_KEY +set, hidden +\.env", out)
     assert re.search(r"OPENAI_API_KEY +set, hidden +environment", out)
     assert "http://***@host/v1" in out
+    assert "catalog.toml" not in out
     monkeypatch.setenv("WORKBENCH_RUN_BUDGET", "plenty")
     assert run_command(["doctor"]) == 2
 
@@ -207,10 +250,10 @@ def test_sim_command_serves_until_interrupted(home: Path) -> None:
 
 
 def test_truth_is_exact(capsys: pytest.CaptureFixture[str]) -> None:
-    """`sim --truth` prints expected scores, the leader of the tickets 20 points ahead on every tier."""
+    """`sim truth` prints expected scores, the leader of the tickets 20 points ahead on every tier."""
     from workbench.truth import expected_scores
 
-    assert run_command(["sim", "ticket-triage@v4", "--truth", "--tiers", "fast", "--providers", "openai"]) == 0
+    assert run_command(["sim", "truth", "ticket-triage@v4", "--tiers", "fast", "--providers", "openai"]) == 0
     assert "Declared, not measured" in capsys.readouterr().out
     for tier in ("fast", "balanced", "powerful"):
         found = {
@@ -221,6 +264,32 @@ def test_truth_is_exact(capsys: pytest.CaptureFixture[str]) -> None:
         }
         leader, second = sorted(found.values(), reverse=True)[:2]
         assert leader - second >= 0.20
+
+
+def test_truth_leaves_out_what_is_unscored() -> None:
+    """Expected scores are means over what is scored, with how much that is: unscored is not zero."""
+    from workbench.truth import expected_scores
+
+    tickets = wb.load_dataset("tickets").dev.cases[:20]
+    scored = {case.id for case in tickets[:15]}
+
+    @wb.scorer
+    def some(case: wb.Case, reply: wb.Reply) -> bool | None:
+        return True if case.id in scored else None
+
+    @wb.scorer
+    def none(case: wb.Case, reply: wb.Reply) -> None:
+        return None
+
+    found = expected_scores(
+        ["ticket-triage@v2"], wb.Dataset("tickets", tickets), [some, none, "json_fields"],
+        models="openai:gpt-6-luna", split="all",
+    )  # fmt: skip
+    (truth,) = found
+    assert truth.expected["some"] == pytest.approx(1.0) and truth.scored["some"] == pytest.approx(15)
+    assert "none" not in truth.expected and 0 < truth.expected["json_fields"] < 1
+    assert "1.0000 (15 of 20 scored)" in str(found) and "unscored (0 of 20 scored)" in str(found)
+    assert "20 of 20" not in str(found)
 
 
 @pytest.mark.skipif(not DATA.is_dir(), reason="the recorded GSM8K answers lie outside the repository and are not here")
@@ -271,3 +340,55 @@ def test_unsent_results_have_their_own_exit_code(
     assert run_command(["langfuse"]) == 6
     said = capsys.readouterr().out
     assert "5 results are not yet in Langfuse" in said and "workbench langfuse sync" in said and "sk-lf" not in said
+
+
+def test_runs_that_measured_nothing_end_with_1(line, capsys: pytest.CaptureFixture[str]) -> None:
+    """Where no answer could be scored the run ends with 1, with the reason on the screen."""
+    common = ("run", "ticket-triage@v2", "-d", "tickets", "--models", "openai:fast", "--sample", "4")
+    assert line(*common, "-s", "json_fields:ctegory") == 1
+    assert "4 of 4 answers unscored: json_fields raised KeyError" in " ".join(capsys.readouterr().out.split())
+    assert line(*common, "-s", "json_fields:category") == 0
+
+
+def test_a_rerun_says_that_it_paid_nothing(line, capsys: pytest.CaptureFixture[str]) -> None:
+    """The last line tells what this start spent apart from what the run cost in all."""
+    common = ("run", "ticket-triage@v2", "-d", "tickets", "--models", "openai:fast", "--sample", "4", *SCORER)
+    assert line(*common) == 0
+    assert "spent now" not in capsys.readouterr().out
+    assert line(*common) == 0
+    out = capsys.readouterr().out
+    assert re.search(r"4 of 4 trials \(4 from before\), .* \$0 spent now; in all \$0\.0\d+ spent at list price", out)
+
+
+@pytest.mark.parametrize("option", ["--models", "--tiers", "--providers", "--split", "--name", "--scorer"])
+def test_an_empty_option_is_not_the_default(option: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """An empty text, as an unset variable of a shell gives it, is refused: it must not mean all models."""
+    assert run_command(["run", "ticket-triage@v2", "-d", "tickets", "-s", "exact", option, ""]) == 2
+    assert f"{option} is empty" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["run", "race"])
+def test_test_cases_need_a_yes(line, command: str, server: StandIn, capsys: pytest.CaptureFixture[str]) -> None:
+    """Unseen test cases are shown only where --use-test-cases says so; cases that were seen need no yes."""
+    common = (command, "ticket-triage@v2,v4", "-d", "tickets", "--models", "openai:fast", *SCORER, "--split", "test")
+    assert line(*common) == 2
+    assert "0 of 166 stay unseen. Say --use-test-cases" in capsys.readouterr().err
+    assert server.control("stats")["requests"] == 0
+    assert line(*common, "--use-test-cases") == 0
+    assert line(*common) == 0
+
+
+def test_the_budget_that_is_told_is_the_one_given(
+    line, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`--live --budget 1` says 1 dollar, once nothing is refused any more, and each note once."""
+    common = ("run", "ticket-triage@v2", "-d", "tickets", "--models", "openai:fast", "--sample", "1", *SCORER)
+    limits = ("--live", "--budget", "1")
+    assert run_command([*common, *limits]) == 2
+    assert "Live" not in capsys.readouterr().out
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-1")
+    monkeypatch.setenv("OPENAI_BASE_URL", "http://127.0.0.1:1/v1")
+    run_command([*common, *limits, "--concurrency", "1"])
+    captured = capsys.readouterr()
+    assert "Live: real calls are made and paid for, $1 in all." in captured.out and "$5" not in captured.out
+    assert (captured.out + captured.err).count("anthropic is left out") == 1

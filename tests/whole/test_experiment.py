@@ -13,6 +13,9 @@ import workbench as wb
 from workbench import connect
 from workbench.client import current, use
 from workbench.errors import CatalogError, PlanError, PromptError, ScorerError, SettingsError, UsageError
+from workbench.experiment.grid import Arm
+from workbench.experiment.plan import check
+from workbench.prompts import Prompt
 from workbench.records import Row
 from workbench.report.rows import read_rows
 
@@ -20,6 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from workbench.experiment import Run
+    from workbench.ledger import Ledger
     from workbench.sim import StandIn
 
 FIELDS = wb.scorers.json_fields("category", "priority")
@@ -218,6 +222,7 @@ def test_plan_counts_hits_and_dollars(server: StandIn) -> None:
     plan = exp.plan(sample=10)
     assert (plan.trials, plan.hits, plan.to_call) == (20, 0, 20)
     assert 0 < plan.estimate_usd < plan.at_most_usd
+    assert "without retries" in str(plan)
     assert server.control("stats")["requests"] == 0
     report = run(exp, sample=10)
     spent = report.totals()["spent_usd"]
@@ -343,6 +348,20 @@ def test_sampling_on_claude_is_refused_at_plan_time(server: StandIn) -> None:
         experiment(prompts=wb.Prompt("p", text, {"max_token": 9}), models="anthropic:claude-haiku-5-5").plan()
 
 
+def test_misspelt_words_of_a_config_are_refused(server: StandIn) -> None:
+    """A provider that does not exist, or a misspelt parameter at any depth, is refused with the prompt's name before
+    anything is sent; words that look like nothing of ours are the prompt's own."""
+    for config, fault in [
+        ({"by_provider": {"antropic": {"max_tokens": 5}}}, "p@.*by_provider.*'antropic'.*did you mean 'anthropic'"),
+        ({"by_provider": {"openai": {"max_token": 5}}}, "p@.*config.by_provider.openai key 'max_token'.*'max_tokens'"),
+        ({"max_token": 5}, "p@.*config key 'max_token'.*did you mean 'max_tokens'"),
+    ]:
+        with pytest.raises(PlanError, match=fault):
+            experiment(prompts=wb.Prompt("p", "Give JSON.\n{{ticket}}", config)).plan()
+    own = {"team": "support", "by_provider": {"ollama": {"keep": True}}}
+    assert experiment(prompts=wb.Prompt("p", "Give JSON.\n{{ticket}}", own)).plan(sample=1).trials
+
+
 def test_unpriced_models_run_only_without_a_budget(server: StandIn) -> None:
     """An unknown price is unknown, not free: no budget can hold it, and the board says so."""
     exp = experiment(models="openai:no-such-model")
@@ -395,6 +414,24 @@ def test_offline_uses_no_key_and_says_that_it_saw_one(monkeypatch: pytest.Monkey
     use(None)
 
 
+def test_offline_says_which_setting_is_misspelt(home: Path) -> None:
+    """A setting whose name is misspelt is told offline too, with every plan, and stops nothing."""
+    (home / ".env").write_text("WORKBENCH_CONCURENCY=3\n")
+    told = "WORKBENCH_CONCURENCY (.env): no such setting, probably WORKBENCH_CONCURRENCY"
+    assert told in repr(wb.offline())
+    assert told in experiment(models="openai:gpt-6-luna").plan(sample=2).notes
+    use(None)
+
+
+def test_one_version_is_not_its_newest_four(home: Path) -> None:
+    """A bare name that has one version says so, and one with more that only the newest are meant."""
+    wb.offline()
+    Prompt.from_text("greet", "Hello. {{ticket}}").save()
+    for name, told in [("greet", "greet means its only version: v1"), ("ticket-triage", "newest 4 versions at most")]:
+        assert any(told in note for note in experiment(prompts=[name], models="openai:gpt-6-luna").plan(sample=2).notes)
+    use(None)
+
+
 def test_live_needs_keys_and_has_a_cap(monkeypatch: pytest.MonkeyPatch) -> None:
     """Live is asked for; a provider without a key is named with its cure; a cap exists even when none is given."""
     monkeypatch.setenv("OPENAI_API_KEY", "sk-secret-value")
@@ -429,3 +466,194 @@ def test_compatible_server_is_asked_by_chat_completions(monkeypatch: pytest.Monk
     assert request.endpoint == "chat_completions"
     assert request.origin == "http://127.0.0.1:9/v1"
     use(None)
+
+
+def test_rows_say_what_broken_calls_may_have_cost(server: StandIn) -> None:
+    """Attempts that broke off are in the row, whatever came of the trial in the end: the report says what they may have
+    cost, over all starts of the run, as the ledgers do."""
+
+    async def no_pause(seconds: float) -> None:
+        """Waits for nothing."""
+
+    async def start() -> tuple[wb.Report, Ledger]:
+        going = experiment(prompts="ticket-triage@v4", models="openai:gpt-6-luna").start(sample=1, concurrency=1)
+        going.traffic.sleep = no_pause
+        return await going, going.ledger
+
+    server.control("faults", [{"kind": "drop", "times": 3}, {"kind": "rate_limit", "times": 1, "retry_after_s": 999}])
+    failed, first = asyncio.run(start())
+    (row,) = failed.rows()
+    assert (row["error_type"], row["spent_usd"], row["attempts"]) == ("RateLimited", None, 4)
+    assert row["uncertain_usd"] == first.uncertain_usd > 0
+    totals = failed.totals()
+    assert (totals["spent_usd"], totals["unknown_spent"], totals["uncertain_usd"]) == (0.0, 0, first.uncertain_usd)
+    assert "$0 spent" in failed._repr_html_() and "more for calls that broke off" in failed._repr_html_()
+    assert "perhaps $" in str(failed.leaderboard())
+
+    server.control("faults", [{"kind": "drop", "times": 2}])
+    report, second = asyncio.run(start())
+    (row,) = report.rows()
+    assert row["error"] is None and row["spent_usd"] == second.spent_usd > 0
+    assert row["uncertain_usd"] == second.uncertain_usd > 0
+    assert report.totals()["uncertain_usd"] == pytest.approx(first.uncertain_usd + second.uncertain_usd)
+
+
+def test_wrong_prices_lose_no_call_under_way(server: StandIn, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A price file that is spoilt during a run ends it, but what was sent by then is answered, stored and kept."""
+    prices = home / "prices.toml"
+    prices.write_text('["openai:gpt-6-luna"]\ninput = 1.0\noutput = 2.0\n')
+    monkeypatch.setenv("WORKBENCH_PRICES", "prices.toml")
+
+    def spoil(row: Row) -> None:
+        prices.write_text("[half an edit")
+
+    exp = experiment(prompts="ticket-triage@v4", models="openai:gpt-6-luna")
+    with pytest.raises(CatalogError, match="not a price file"):
+        run(exp, concurrency=16, on_row=spoil)
+    sent = server.control("stats")["requests"]
+    monkeypatch.delenv("WORKBENCH_PRICES")
+    kept = wb.load_report(exp.plan().run_id)
+    assert 0 < sent == kept.done < 264
+    run(exp)
+    assert server.control("stats")["requests"] == 264
+
+
+def test_models_of_one_tier_are_told_apart(server: StandIn) -> None:
+    """Two models of one provider and tier both run, named by their ids; a model that is alone keeps its tier's name."""
+    other = replace(current().model("openai", "gpt-6.1-terra"), tier="fast")
+    report = run(experiment(prompts="ticket-triage@v2", models=["openai:fast", other, "anthropic:fast"]), sample=4)
+    assert report.done == report.plan["trials"] == 12
+    assert {row["model"] for row in rows_of(report)} == {
+        "sim-openai-gpt-6-luna", "sim-openai-gpt-6.1-terra", "sim-anthropic-fast"
+    }  # fmt: skip
+    alone = run(experiment(prompts="ticket-triage@v2", models=[replace(other, by_id=True)]), sample=1)
+    assert rows_of(alone)[0]["model"] == "sim-openai-fast"
+
+
+def test_one_model_by_two_names_is_refused(server: StandIn) -> None:
+    """A model that is named twice is refused with both names: it would share its rows, and half of them never run."""
+    with pytest.raises(PlanError, match=r"gpt-6-luna is named twice, by fast and openai:gpt-6-luna: leave one out"):
+        experiment(models="fast,openai:gpt-6-luna").plan()
+    session = current()
+    one, other = (replace(session.model("openai", name), tier="fast") for name in ("gpt-6-luna", "gpt-6.1-terra"))
+    exp = experiment(prompts="ticket-triage@v2", models="openai:fast")
+    arms = tuple(Arm(exp.prompts[0], model, "sim:x") for model in (one, other))
+    with pytest.raises(PlanError, match="have one name"):
+        check(replace(exp._design(session, 3, None, 0), arms=arms), session, None)
+
+
+def test_a_providers_tier_is_a_model(server: StandIn) -> None:
+    """`openai:fast` is the fast model of openai, for an experiment, for `load_models` and for a judge."""
+    assert experiment(models="openai:fast").plan(sample=3).run_id == experiment(
+        models="openai:gpt-6-luna"
+    ).plan(sample=3).run_id  # fmt: skip
+    assert [model.ref for model in wb.load_models("openai:fast")] == ["openai:gpt-6-luna"]
+    assert current().model("ollama", "fast").known
+    with pytest.raises(CatalogError, match="no provider named 'openia'"):
+        experiment(models="openia:fast").plan()
+
+
+def test_the_plan_says_which_test_cases_are_used_up(server: StandIn) -> None:
+    """Before unseen test cases are shown, plan and run say how many count as seen then; after it nobody says so."""
+    exp = experiment(prompts="ticket-triage@v2", models="openai:fast")
+    told = "5 test cases of tickets count as seen once this has run, and confirm nothing any more: 161 of 166 stay"
+    assert any(told in note for note in exp.plan(sample=5, split="test").notes)
+    assert not any("count as seen" in note for note in exp.plan(sample=5).notes)
+
+    async def go() -> tuple[str, ...]:
+        going = exp.start(sample=5, split="test")
+        await going
+        return going.notes
+
+    assert any(told in note for note in asyncio.run(go()))
+    assert not any("count as seen" in note for note in exp.plan(sample=5, split="test").notes)
+
+
+def test_a_broken_plan_hides_no_shown_case(server: StandIn) -> None:
+    """The test cases of a run whose plan cannot be read any more still count as seen."""
+    exp = experiment(prompts="ticket-triage@v2", models="openai:fast")
+    (run(exp, sample=5, split="test").folder / "plan.json").write_text("[]")
+    assert any("160 of 166 stay unseen" in note for note in exp.plan(sample=6, split="test").notes)
+
+
+@pytest.mark.parametrize("rows", [6, 7])
+def test_simulated_models_know_the_experiments_own_cases(home: Path, rows: int) -> None:
+    """Offline, a dataset given by path is known to the simulated models, also to those that run already."""
+    prompt = wb.Prompt("mine", "Which category has it? Answer as JSON with the field category: {{ticket}}")
+    with_stand_in = wb.offline(latency_s=0)
+    try:
+        origin = with_stand_in.origin("openai").name
+        for animal in ("rabbit", "horse"):
+            lines = [{"id": f"{animal}-{i}", "ticket": f"My {animal} number {i} ran away with my invoice",
+                      "expected": {"category": "billing"}} for i in range(rows)]  # fmt: skip
+            (home / f"{animal}.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+            report = run(experiment(animal, prompt, str(home / f"{animal}.jsonl"), "openai:fast",
+                                    wb.scorers.json_fields("category")))  # fmt: skip
+            assert {row["loose"] for row in rows_of(report)} == {False}
+            assert {row["origin"] for row in rows_of(report)} == {origin}
+            assert "found no case" not in report.caption()
+    finally:
+        use(None)
+
+
+def test_replies_without_a_known_case_are_told(server: StandIn) -> None:
+    """Scores of simulated replies to requests that hold no known case say nothing, and every table says so."""
+    blind = wb.Prompt("blind", "Answer with the category, whatever the ticket says.")
+    report = run(experiment(prompts=blind, models="openai:fast"), sample=4)
+    told = "4 of 4 simulated replies found no case that the server knows"
+    assert told in str(report.leaderboard()) and told in report._repr_html_()
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        ({"scorers": 42}, "scorers is 42: give scorers, functions"),
+        ({"scorers": None}, "scorers is None"),
+        ({"models": None}, 'models is None: give tiers, .* such as models="fast"'),
+        ({"models": [5]}, "models is 5"),
+        ({"prompts": 5}, "prompts is 5: give refs or Prompts"),
+        ({"providers": 5}, "providers is 5"),
+        ({"providers": ""}, "no provider named ''"),
+        ({"budget_usd": "2"}, "budget_usd is '2': give a number of US dollars, such as budget_usd=2"),
+        ({"sample": "3"}, "sample is '3': give a whole number, 1 or more, such as sample=30"),
+        ({"seed": "x"}, "seed is 'x': give a whole number"),
+        ({"split": 5}, "split is 5: give a text"),
+        ({"concurrency": "4"}, "concurrency is '4'"),
+        ({"on_row": 5}, "on_row is 5: give a function"),
+    ],
+)
+def test_wrong_kinds_are_refused_in_words(server: StandIn, wrong: dict, says: str) -> None:
+    """An argument of the wrong kind is a UsageError that says what was given and what to give, before anything is
+    sent."""
+    about = {name: wrong[name] for name in ("scorers", "models", "prompts", "providers") if name in wrong}
+    with pytest.raises(UsageError, match=says):
+        run(experiment(**about), **({} if about else wrong))
+    assert server.control("stats")["requests"] == 0
+
+
+def test_a_price_that_is_given_later_counts(server: StandIn, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same run again learns the price of rows that had none from their hits; it asks and pays nothing for that, not
+    even where the reply is gone."""
+    exp = experiment(models="openai:my-own", prompts="ticket-triage@v2")
+    first = asyncio.run(exp.run(sample=5))
+    assert first.totals()["cost_usd"] is None
+    asked = server.control("stats")["requests"]
+    assert asyncio.run(exp.run(sample=5)).frame()["cost_usd"].isna().all()
+    (home / "prices.toml").write_text('["openai:my-own"]\ninput = 1.0\noutput = 2.0\n')
+    monkeypatch.setenv("WORKBENCH_PRICES", "prices.toml")
+    lines = (first.folder / "rows.jsonl").read_bytes()
+    assert asyncio.run(exp.run(sample=5, cache="off")).totals()["cost_usd"] is None
+    assert (first.folder / "rows.jsonl").read_bytes() == lines
+    report = asyncio.run(exp.run(sample=5))
+    assert report.totals()["cost_usd"] > 0 and report.totals()["errors"] == 0
+    assert report.leaderboard().best.mean == first.leaderboard().best.mean
+    again = (report.folder / "rows.jsonl").read_bytes()
+    asyncio.run(exp.run(sample=5))
+    assert (report.folder / "rows.jsonl").read_bytes() == again
+    assert server.control("stats")["requests"] == asked
+
+
+def test_a_misspelt_tier_is_asked_about(server: StandIn) -> None:
+    """An unlisted id that looks like a tier runs, and the plan asks whether the tier was meant."""
+    told = "; ".join(experiment(models="openai:balancd").plan(sample=3).notes)
+    assert "openai:balancd is not in the catalog (did you mean openai:balanced?)" in told

@@ -8,11 +8,17 @@ from typing import TYPE_CHECKING
 import pytest
 
 import workbench as wb
+from workbench.cli import run_command
 from workbench.client import current, use
+from workbench.errors import LangfuseMissing
 from workbench.langfuse.prompts import move_label, push
+from workbench.sim.langfuse import PUBLIC_KEY, SECRET_KEY
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
+
+    from workbench.sim import StandInLangfuse
 
 NAME = "ticket-triage"
 
@@ -65,3 +71,34 @@ def test_confirming_against_production() -> None:
     """A confirmation takes production as its baseline, also where the experiment does not name it."""
     verdict = asyncio.run(experiment(f"{NAME}@v4").confirm(f"{NAME}@v4", f"{NAME}@production"))
     assert (verdict.baseline, verdict.outcome, verdict.kind) == (f"{NAME}@v2", "better", "confirmed")
+
+
+def test_production_is_where_the_settings_point(
+    langfuse: StandInLangfuse, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With a stand-in in the settings, an offline session and the commands mean that one: the confirmation is against
+    what it has in production and names it, and the promotion accepts that. A server that is none is left alone."""
+    own = current().langfuse()
+    settings = {"BASE_URL": langfuse.url, "PUBLIC_KEY": PUBLIC_KEY, "SECRET_KEY": SECRET_KEY}
+    for name, text in settings.items():
+        monkeypatch.setenv(f"LANGFUSE_{name}", text)
+    wb.offline(latency_s=0)
+    server = current().langfuse()
+    assert own is not None and server is not None and own.address.url != server.address.url == langfuse.url
+    move_label(server, NAME, push(server, wb.load_prompt(f"{NAME}@v3")).number)
+    verdict = asyncio.run(experiment(f"{NAME}@v4").confirm(f"{NAME}@v4", f"{NAME}@production"))
+    assert verdict.baseline == f"{NAME}@v3" and f"was asked for at {langfuse.url} (stand-in)" in str(verdict)
+    assert run_command(["promote", f"{NAME}@v4", "--dry-run", "--override", "a test"]) == 0
+    assert f"Langfuse: {langfuse.url} (stand-in)" in capsys.readouterr().err
+    for wrong in ("http://127.0.0.1:9", "http://[::1", "nothing"):
+        monkeypatch.setenv("LANGFUSE_BASE_URL", wrong)
+        wb.offline(latency_s=0)
+        assert experiment(f"{NAME}@production").prompts[0].version == "v2"
+
+
+def test_what_was_never_promoted_has_a_cure(home: Path) -> None:
+    """Asking for the production of a prompt that has none names how to promote one, and the versions there are."""
+    (home / "prompts" / "greet").mkdir(parents=True)
+    (home / "prompts" / "greet" / "v1.yaml").write_text("name: greet\ntype: text\nprompt: Greet {{ticket}}\n")
+    with pytest.raises(LangfuseMissing, match=r"in production: promote one \(`workbench promote greet@v1`\)"):
+        experiment("greet@production")

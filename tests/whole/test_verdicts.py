@@ -7,7 +7,9 @@ import json
 import sqlite3
 import subprocess
 import sys
+import warnings
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,10 +18,16 @@ import pytest
 
 import workbench as wb
 from workbench.cli import run_command
+from workbench.client import current
 from workbench.errors import BudgetReached, PlanError, VerdictError
+from workbench.experiment import run as running
+from workbench.experiment.confirm import CasesUsedUp
 from workbench.report.rows import read_rows
+from workbench.verdict.records import signed
 
 if TYPE_CHECKING:
+    from workbench.experiment import Run
+    from workbench.experiment.race import Racing
     from workbench.sim import StandIn
 
 DATA = Path(__file__).parents[3] / "shared" / "data"
@@ -225,6 +233,46 @@ def test_race_pays_less_and_keeps_the_best(server: StandIn) -> None:
         asyncio.run(exp.race("colour"))
 
 
+@wb.scorer(bounds=(0, 1))
+def hard_to_read(case: wb.Case, reply: wb.Reply) -> bool | None:
+    """Right or wrong, and nothing where the id ends with 7."""
+    return None if case.id.endswith("7") else f'"{case.expected["category"]}"' in reply.text
+
+
+@pytest.mark.parametrize("every", [17, 60, 250])
+@pytest.mark.parametrize("prompts", ["ticket-triage@v1,v2,v4", "ticket-triage@v2,v3"])
+def test_a_race_that_was_stopped_decides_the_same(server: StandIn, prompts: str, every: int) -> None:
+    """However often a race is stopped and resumed, it counts each case and each skipped one once, and decides as it
+    does in one go."""
+    racers: list[Racing] = []
+
+    def keep(run: Run) -> None:
+        if run not in racers:
+            racers.append(run)
+
+    async def with_stops() -> Racing:
+        rows = count(1)
+        await exp.race(on_row=lambda _: next(rows) % every or racers[-1].stop())
+        while racers[-1].progress.state == "stopped":
+            await racers[-1].resume()
+        return racers[-1]
+
+    exp = wb.Experiment("r", prompts, "tickets", "openai:gpt-6-luna", hard_to_read)
+    running.OPENERS.append(keep)
+    try:
+        whole = asyncio.run(exp.race())
+        (whole.report.folder / "rows.jsonl").unlink()
+        stopped = asyncio.run(with_stops())
+    finally:
+        running.OPENERS.remove(keep)
+    once = racers[0]
+    assert stopped is not once and stopped.skipped > 0
+    assert stopped.race.n == once.race.n == once.cases - once.skipped <= len(once.design.cases)
+    again = stopped.result(wb.load_report(whole.report.folder))
+    assert (again.winner, again.alive, again.beaten) == (whole.winner, whole.alive, whole.beaten)
+    assert (again.cases, again.skipped, again.trials) == (whole.cases, whole.skipped, whole.trials)
+
+
 def test_plan_says_what_it_can_see(server: StandIn) -> None:
     """Before any money is spent the plan names the smallest difference that its cases and the test cases can see."""
     small, large = experiment().plan(sample=30), experiment().plan()
@@ -391,3 +439,134 @@ def test_leading_pair_counts_as_chosen(report: wb.Report) -> None:
     assert verdict.parts[0].alpha == pytest.approx(0.01 / 6)
     assert "anytime-valid" in verdict.parts[0].basis
     assert verdict.notes == ("chosen among 6 pairs",)
+
+
+def test_a_crash_in_the_middle_of_a_write_costs_that_line_alone(server: StandIn, home: Path) -> None:
+    """Half a look and half a share, as a kill leaves them, keep nobody from the next: the half share was never judged
+    by, and each share after it is taken once."""
+    exp = experiment()
+    confirmed = asyncio.run(exp.confirm("ticket-triage@v4", "ticket-triage@v3"))
+    report = asyncio.run(exp.run(sample=30))
+    looks, shares = home / ".workbench" / "looks.jsonl", home / ".workbench" / "confirmations.jsonl"
+    for path in (looks, shares):
+        path.write_bytes(path.read_bytes() + path.read_bytes()[:40])
+    for margin in (0.01, 0.02):
+        assert report.compare("ticket-triage@v4", "ticket-triage@v3", margin=margin).looks >= confirmed.looks
+        asyncio.run(exp.confirm("ticket-triage@v4", "ticket-triage@v3", margin=margin))
+    assert [json.loads(line)["k"] for line in shares.read_text().splitlines()] == [1, 2, 3]
+    assert report.compare("ticket-triage@v3", "ticket-triage@v4").looks > confirmed.looks
+
+
+def test_cases_that_are_there_twice_are_paired_once(server: StandIn) -> None:
+    """Of a content that both runs have more than once, as many cases are paired as both have: nothing is counted twice,
+    and what is paired and what is left out make all that there is."""
+    tickets = wb.load_dataset("tickets").dev.cases[:60]
+    again = tuple(replace(case, id=f"again-{case.id}") for case in tickets[:6])
+
+    def run(name: str, cases: tuple[wb.Case, ...]) -> wb.Report:
+        exp = wb.Experiment(name, "ticket-triage@v3,v4", wb.Dataset("d", cases), "openai:gpt-6-luna", FIELDS)
+        return asyncio.run(exp.run())
+
+    whole, fewer = run("whole", (*tickets, *again)), run("fewer", (*tickets[1:], *again[3:]))
+    for now, then, n, left_out in ((whole, whole, 66, 0), (whole, fewer, 62, 4), (fewer, whole, 62, 4)):
+        part = now.compare("ticket-triage@v4", "ticket-triage@v3", against=then).parts[0]
+        assert (part.n + part.missing, part.left_out) == (n, left_out)
+
+
+def test_a_metric_that_nobody_names_is_not_confirmed(server: StandIn) -> None:
+    """Nothing is sent for a metric that no scorer names; the refusal says how to name it."""
+    silent = wb.Experiment("v", "ticket-triage@v3,v4", "tickets", "openai:gpt-6-luna", [FIELDS, hard_to_read])
+    with pytest.raises(PlanError, match=r"no metric 'harm' is declared.*@wb\.scorer\(metrics=\['harm'"):
+        asyncio.run(silent.confirm("ticket-triage@v4", "ticket-triage@v3", "harm"))
+
+
+def test_names_of_models_are_never_ambiguous(server: StandIn) -> None:
+    """`provider:tier` that means two models of a run is refused with both, and a model without a tier offers none."""
+    other = replace(current().model("openai", "gpt-6.1-terra"), tier="fast")
+    odd = wb.load_models("openai:my-own")
+    report = asyncio.run(experiment("ticket-triage@v2", ["openai:fast", other, *odd]).run(sample=2))
+    with pytest.raises(VerdictError, match="'openai:fast' is openai:sim-openai-gpt-6-luna and openai:sim"):
+        report.compare("openai:fast", "sim-openai-my-own")
+    with pytest.raises(VerdictError, match="no arm of this run is 'openai:slow'") as caught:
+        report.compare("openai:slow", "openai:fast")
+    assert "None" not in str(caught.value)
+    assert len(report.compare("sim-openai-gpt-6-luna", "sim-openai-my-own").parts) == 1
+
+
+def test_a_change_of_nothing_has_no_sign(report: wb.Report) -> None:
+    """Numbers of a verdict carry one kind of minus, and zero carries none."""
+    html = report.compare("ticket-triage@v3", "ticket-triage@v4")._repr_html_()
+    assert "-$" in html and "−" not in html
+    assert [signed(x, ".3f") for x in (0.0, -0.0001, 0.25, -0.25)] == ["0.000", "0.000", "+0.250", "-0.250"]
+    assert signed(float("nan"), ".3f") == "–"
+
+
+def test_a_confirmation_that_scores_nothing_takes_no_share(server: StandIn, home: Path) -> None:
+    """Where a misspelt field leaves every pair without a score nothing is taken from the account, and confirmation,
+    comparison and race all say why."""
+    exp = wb.Experiment("v", "ticket-triage@v3,v4", "tickets", "openai:fast", wb.scorers.json_fields("ctegory"))
+    why = "answers unscored: json_fields raised KeyError: \"the case expects no field 'ctegory'\""
+    with pytest.raises(VerdictError, match="no pair has a score of json_fields") as refused:
+        asyncio.run(exp.confirm("ticket-triage@v4", "ticket-triage@v3"))
+    assert why in str(refused.value)
+    assert not (home / ".workbench" / "confirmations.jsonl").exists()
+    raced = asyncio.run(exp.race())
+    assert why in raced.sentence and "Nothing is known of json_fields" in raced.sentence
+    assert why in raced.report.compare("ticket-triage@v4", "ticket-triage@v3").sentence
+    right = asyncio.run(experiment().confirm("ticket-triage@v4", "ticket-triage@v3"))
+    assert right.parts[0].alpha == 0.025
+
+
+def test_a_failed_confirmation_takes_no_share(server: StandIn, home: Path) -> None:
+    """Where every trial failed nothing is taken from the account either, and the failure is told."""
+    with pytest.raises(VerdictError, match=r"trials failed, such as: .*not in the cache"):
+        asyncio.run(experiment().confirm("ticket-triage@v4", "ticket-triage@v3", cache="replay"))
+    assert not (home / ".workbench" / "confirmations.jsonl").exists()
+
+
+def test_python_is_warned_of_test_cases_that_get_used_up(server: StandIn, capsys: pytest.CaptureFixture[str]) -> None:
+    """A run in Python that shows unseen test cases warns once, before anything is sent; the command line says it in its
+    notes alone."""
+    with pytest.warns(CasesUsedUp, match="166 test cases of tickets count as seen") as warned:
+        asyncio.run(experiment("ticket-triage@v4").run(split="test"))
+    assert len(warned) == 1
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        asyncio.run(experiment("ticket-triage@v4").run(split="test"))  # they are seen by now
+        asyncio.run(experiment("ticket-triage@v4").run())
+        other = "-d invoices -s json_fields --models openai:fast --split test --use-test-cases"
+        assert run_command(f"run invoice-fields {other}".split()) == 0
+    assert capsys.readouterr().err.count("count as seen") == 1
+
+
+def test_unknown_prices_are_no_fault(server: StandIn) -> None:
+    """What would settle a question is told without dollars where no price is known, over the known ones where some
+    are, and without a warning of somebody else's."""
+    report = asyncio.run(experiment("ticket-triage@v2,v3").run(sample=25))
+    case = next(iter(report.cases))
+    one = edit_rows(report, lambda row: row | {"cost_usd": 0.001 if row["case_id"] == case else None})
+    part = one.compare("ticket-triage@v3", "ticket-triage@v2").parts[0]
+    assert part.more_usd == pytest.approx(part.more_cases * 0.002)
+    none = edit_rows(report, lambda row: row | {"cost_usd": None})
+    part = none.compare("ticket-triage@v3", "ticket-triage@v2").parts[0]
+    assert (part.outcome, part.more_usd) == ("unsure", None) and part.more_cases
+
+
+def test_a_stand_ins_arm_is_named_by_its_id(server: StandIn) -> None:
+    """What was asked for as `openai:foo` is compared as `openai:foo`, whoever answered, and offered by that name."""
+    report = asyncio.run(experiment("ticket-triage@v4", models="openai:foo,openai:my").run(sample=30))
+    part = report.compare("openai:foo", "openai:my").parts[0]
+    assert (part.candidate, part.baseline) == ("sim-openai-foo", "sim-openai-my")
+    with pytest.raises(VerdictError, match="did you mean 'openai:foo'") as refused:
+        report.compare("openai:fo", "openai:my")
+    assert "openai:sim-" not in str(refused.value)
+    assert report.compare("openai:sim-openai-foo", "sim-openai-my").parts[0].difference == part.difference
+
+
+def test_an_ended_race_is_finished(server: StandIn) -> None:
+    """A race that came to its end is listed as finished, though it ran fewer trials than planned; one that the budget
+    cut short is not."""
+    short = asyncio.run(experiment("ticket-triage").race(budget_usd=0.005))
+    assert short.trials > 0 and wb.load_report(short.report.run_id).state == "unfinished"
+    raced = asyncio.run(experiment("ticket-triage").race())
+    assert raced.trials < raced.planned and wb.load_report(raced.report.run_id).state == "finished"

@@ -6,8 +6,7 @@ import json
 import time
 from typing import TYPE_CHECKING, Any
 
-from workbench.labels.queue import arm_of
-from workbench.records import Row
+from workbench.records import Row, arm_ref
 from workbench.report import Report
 from workbench.report.rows import RowLog
 
@@ -67,7 +66,7 @@ def row(one: dict[str, Any], number: int, repeat: int, fields: Answer) -> Row:
     """A row; `score` may stand for the scores."""
     more = dict(fields)
     scores = {"exact": more.pop("score")} if "score" in more else {}
-    reasons = {"exact": f"because of {arm_of(one)}"} if scores else {}
+    reasons = {"exact": f"because of {arm_ref(one)}"} if scores else {}
     usual: dict[str, Any] = {
         "input_tokens": 10, "output_tokens": 5, "cost_usd": 0.001, "latency_s": 0.5, "stop_reason": "end",
         "output": "yes", "scores": scores, "reasons": reasons, "finished_at": time.time(),

@@ -14,9 +14,9 @@ from compare_parts import A, B, arm, flips, row, write_run
 from nbclient import NotebookClient
 
 import workbench as wb
-from workbench.errors import LabelError, ReportError, UsageError, VerdictError
+from workbench.errors import LabelError, ReportError, StorageError, UsageError, VerdictError
 from workbench.labels import load_labels
-from workbench.labels.queue import arm_of
+from workbench.records import arm_ref
 from workbench.report.rows import RowLog
 from workbench.widgets import compare_case
 from workbench.widgets.compare_data import KINDS, Filter, shuffled
@@ -126,7 +126,7 @@ def test_repeats_are_one_case(home: Path) -> None:
     """The repeats of a case are one line with the mean of their changes; each is read under its own name."""
     report = write_run(home, 2, lambda one, n, r: {"score": one["version"] == "v2" or r == 1, "output": f"try {r}"},
                        repeats=3)  # fmt: skip
-    view = wb.side_by_side(report, A, B, select="c-0001#2")
+    view = wb.side_by_side(report, A, B, select="c-0001#2", blind=False)
     assert view.counts["better"] == 2 and view.selected == "c-0001#2"
     state = view._state()
     assert state["list"]["rows"][0][:2] == ["c-0000", "+0.67"]
@@ -168,7 +168,9 @@ def test_code_recreates_the_state(report: wb.Report) -> None:
     assert view.code() == 'wb.side_by_side(report, "p@v2", "p@v1", filter="worse", select="c-0012")'
     view.filter, view.sort, view.blind = 'text:say "yes"\n', "order", False
     view.filter = "text:number 1"
+    view.against, view.diff = 1, False
     again = eval(view.code(), {"wb": wb, "report": report})
+    assert (again.diff, again.against) == (False, 1)
     assert again._state() | {"list": 0} == view._state() | {"list": 0}
     assert ids(again) == ids(view)
 
@@ -180,9 +182,8 @@ def test_blind_until_voted(report: wb.Report) -> None:
     for telling in ("p@v", "because of", "right", "wrong", "$", "tokens", "live"):
         assert telling not in hidden
     view.selected = "c-0004"
-    assert "this trial failed" in json.dumps(view._state()["case"]) and "openai" not in json.dumps(
-        view._state()["case"]
-    )
+    failed = json.dumps(view._state()["case"])
+    assert "this trial failed: RateLimited" in failed and "openai" not in failed
     view.selected = "c-0002"
     view.vote(letter_of(view, "v1"), "the date is right")
     case = view._state()["case"]
@@ -400,7 +401,7 @@ def test_messages_of_the_front_end_do_what_they_say(report: wb.Report) -> None:
     view._heard({"type": "toggle", "name": "diff"})
     view._heard({"type": "set", "name": "against", "value": 1})
     assert view.diff and view.against == 1
-    view._heard({"type": "vote", "answer": "tie", "note": "same"})
+    view._heard({"type": "vote", "answer": "tie", "note": "same", "case": "c-0002", "held": "m", "blind": True})
     assert view.votes[0].winner == "tie"
     for wrong in ({"type": "set", "name": "report", "value": "x"}, {"type": "nonsense"}):
         with pytest.raises(UsageError, match="another version"):
@@ -413,6 +414,118 @@ def test_rows_that_moved_are_told(report: wb.Report) -> None:
     (report.folder / "rows.jsonl").rename(report.folder / "elsewhere.jsonl")
     with pytest.raises(ReportError, match="moved or changed since this view was opened"):
         view._state()
+
+
+def test_a_vote_is_about_what_was_on_screen(home: Path) -> None:
+    """A vote given on a case, a model or an order that the view has left meanwhile is refused, and nothing is kept."""
+    arms = [arm(version, model) for model in ("m", "n") for version in ("v2", "v1")]
+    view = wb.side_by_side(write_run(home, 30, flips, arms=arms), A, B)
+    drawn = {"type": "vote", "answer": "A", "note": "", "case": view.selected, "held": view.held, "blind": view.blind}
+    for left in ({"case": "c-0001"}, {"held": "n"}, {"blind": False}):
+        with pytest.raises(LabelError, match=f"given on {left.get('case', 'c-0000')}, .* moved on to c-0000"):
+            view._heard(drawn | left)
+    with pytest.raises(LabelError, match="not kept"):
+        view._heard({"type": "vote", "answer": "A", "note": ""})
+    assert view.votes == [] and not (view.report.folder / "votes.jsonl").exists()
+    view._heard(drawn)
+    assert [vote.case_id for vote in view.votes] == ["c-0000"]
+
+
+def test_what_cannot_be_read_is_not_gone_to(report: wb.Report) -> None:
+    """With the rows gone the view stays where it is, whatever is chosen, and takes no vote; nothing is written where
+    the run was. When they are back, all goes on."""
+    view = wb.side_by_side(report, A, B)
+    view.selected = "c-0001"
+    before = (view.filter, view.selected, view.sort, view.blind, view.listed)
+    elsewhere = report.folder.rename(report.folder.with_name("elsewhere"))
+    told: list[dict[str, Any]] = [
+        {"type": "step", "by": 1}, {"type": "next"}, {"type": "toggle", "name": "blind"},
+        {"type": "set", "name": "filter", "value": "text:number 22"}, {"type": "set", "name": "sort", "value": "order"},
+        {"type": "set", "name": "selected", "value": "c-0002"},
+        {"type": "vote", "answer": "A", "note": "", "case": "c-0001", "held": "m", "blind": True},
+    ]  # fmt: skip
+    for message in told:
+        with pytest.raises(ReportError, match="was moved or changed") as refused:
+            view._heard(message)
+        assert str(refused.value).count(str(report.folder)) == 1 and "put it back" in str(refused.value)
+        assert (view.filter, view.selected, view.sort, view.blind, view.listed) == before
+    assert view.votes == [] and not report.folder.exists()
+    elsewhere.rename(report.folder)
+    for message in told:
+        if message["type"] != "vote":
+            view._heard(message)
+    assert (view.filter, view.selected, view.sort, view.blind) == ("text:number 22", "c-0002", "order", False)
+
+
+def test_a_vote_that_cannot_be_written_names_the_file_once(report: wb.Report) -> None:
+    """Where the disk refuses a vote, one sentence says which file, why and what helps; no number of the system."""
+    view = wb.side_by_side(report, A, B)
+    path = report.folder / "votes.jsonl"
+    path.mkdir()
+    with pytest.raises(StorageError) as refused:
+        view.vote("tie")
+    assert str(refused.value) == f"{path} cannot be written: Is a directory. The vote is not kept: free space or " \
+        "rights, then vote again."  # fmt: skip
+    with pytest.raises(StorageError, match=r"votes\.jsonl cannot be read: Is a directory$"):
+        wb.side_by_side(report, A, B)
+
+
+def test_an_empty_note_is_no_vote(report: wb.Report) -> None:
+    """Keeping a note where nothing was written writes nothing."""
+    view = wb.side_by_side(report, A, B)
+    view.vote("")
+    assert view.votes == [] and not (report.folder / "votes.jsonl").exists()
+    view.vote("", "look again")
+    view.vote("", "")
+    assert [(vote.winner, vote.note) for vote in view.votes] == [(None, "")]
+
+
+def test_nothing_tells_how_a_blind_case_was_scored(report: wb.Report) -> None:
+    """Before the vote the list hides the change of every blind case; what waits for a label is in no list of flips and
+    at no place of its size, nor in the text, blind or not, and only counted; once labelled it is there."""
+    plain = wb.side_by_side(report, A, B)
+    assert {row[1] for row in plain._state()["list"]["rows"]} == {"", "hidden"}
+    plain.vote("tie")
+    assert plain._state()["list"]["rows"][0][1] == "+1.00"
+
+    view = wb.side_by_side(report, A, B, queue=30)
+    drawn = [case_id for case_id, _ in view._sheet.drawn.spots]
+    for blind in (True, False, True):
+        view.blind = blind
+        view.filter = "better"
+        assert (ids(view), view.selected, view.counts["better"]) == ([], "", 6)
+        assert view._state()["list"]["waiting"] == 6
+        view.filter = "all"
+        listed = [name for name in ids(view) if name in drawn]
+        assert listed == sorted(listed)
+        shown = {row[0]: row[1] for row in view._state()["list"]["rows"] if row[0] != listed[0]}
+        assert {shown[name] for name in listed[1:]} == {"hidden"}
+    assert "better: 6 wait in the label queue" in str(view) and "c-0000" not in str(view).split("wb.side_by_side")[0]
+    view.filter = "queue"
+    view.selected = "c-0010"
+    view.vote("tie")
+    view.filter = "better"
+    assert ids(view) == ["c-0010"] and view._state()["list"]["rows"][0][1] == "+1.00"
+
+
+def test_failures_and_empty_answers_say_what_they_are(home: Path) -> None:
+    """An error that all arms share is told in full, blind too, and the static form has the most frequent one; an answer
+    in which there is nothing to see is called that."""
+
+    def answer(one: dict[str, Any], number: int, _: int) -> dict[str, Any]:
+        if number < 2:
+            return {"output": None, "error": "nobody listens there", "error_type": "ConnectionRefused"}
+        return {"output": "" if one["version"] == "v2" else " \n", "score": one["version"] == "v2"}
+
+    view = wb.side_by_side(write_run(home, 3, answer), A, B, select="c-0000")
+    told = {one["trouble"] for one in view._state()["case"]["answers"]}
+    assert told == {"this trial failed: ConnectionRefused: nobody listens there"}
+    assert {one["blank"] for one in view._state()["case"]["answers"]} == {""}
+    view.selected = "c-0002"
+    assert {one["blank"] for one in view._state()["case"]["answers"]} == {"empty answer", "white space only"}
+    for form in (str(view), view._repr_html_()):
+        assert "Trials failed, most often with ConnectionRefused: nobody listens there" in form
+    assert "(empty answer)" in view._repr_html_() and "(white space only)" in view._repr_html_()
 
 
 def test_a_large_run_is_paged(home: Path) -> None:
@@ -459,8 +572,32 @@ def test_without_a_front_end_the_static_form_is_all(report: wb.Report) -> None:
     assert "<details" not in output.data["text/html"] and "6 better" in output.data["text/html"]
 
 
+LIVE = NOTEBOOK.replace("view\n", "from workbench.widgets import base\nbase.has_front_end = lambda: True\nview\n")
+CLOSED = """
+before = view._shows.is_live
+folder = view.report.folder
+folder.rename(folder.with_name("elsewhere"))
+view.close()
+print(before, view._shows.is_live)
+"""
+
+
+def test_a_view_closes_though_its_rows_are_gone(report: wb.Report) -> None:
+    """Closed after the run was moved, every cell of a view keeps its static form as it was last, with the reason, and
+    no widget; no cell gets a traceback."""
+    cells = [nbformat.v4.new_code_cell(one) for one in (LIVE, "view.show()", CLOSED)]
+    notebook = nbformat.v4.new_notebook(cells=cells)
+    NotebookClient(notebook, timeout=120, kernel_name="python3").execute()
+    assert notebook.cells[2].outputs[0].text == "True False\n"
+    for cell in notebook.cells[:2]:
+        first, second = cell.outputs
+        page = first.data["text/html"]
+        assert "<details" not in page and "6 better" in page and second.data == {}
+        assert "As it was drawn last:" in page and "was moved or changed" in page
+
+
 def test_names_are_what_the_plan_calls_arms(report: wb.Report) -> None:
     """A vote names whole arms, as rows and queues write them; kinds are those that the view counts."""
     view = wb.side_by_side(report, A, B)
-    assert [side.arm for side in view.sides] == [arm_of(arm("v2")), arm_of(arm("v1"))]
+    assert [side.arm for side in view.sides] == [arm_ref(arm("v2")), arm_ref(arm("v1"))]
     assert set(view.counts) < set(KINDS)

@@ -197,6 +197,23 @@ def test_add_case_copies_a_shipped_dataset_first(server: StandIn, home: Path) ->
     assert second.copied is None and load_dataset("tickets")["mine"].expected == "text"
 
 
+def test_a_case_goes_nowhere_by_accident(server: StandIn, home: Path) -> None:
+    """A click adds to no dataset that is not named, takes no broken JSON for the right answer, and what was added
+    before is not said beside a refusal; JSON that is mended is JSON."""
+    view = opened()
+    hear(view, {"type": "add", "dataset": "tickets", "edits": {"values": {"ticket": "One clamp."}}})
+    assert view.said.startswith("Added: ")
+    rows = (home / "datasets" / "tickets.jsonl").read_text()
+    broken = {"values": {"ticket": "Two clamps."}, "expected": '{"category": '}
+    for dataset, said in ((" ", "no dataset is named"), ("tickets", "begins like JSON and is none")):
+        with pytest.raises(UsageError, match=said):
+            hear(view, {"type": "add", "dataset": dataset, "edits": broken})
+    assert view.said == "" and "begins like JSON" in state_of(view)["expected_fault"]
+    assert (home / "datasets" / "tickets.jsonl").read_text() == rows
+    hear(view, {"type": "add", "dataset": "tickets", "edits": {"expected": '{"category": "app"}'}})
+    assert load_dataset("tickets").cases[-1].expected == {"category": "app"} and state_of(view)["expected_fault"] == ""
+
+
 def test_add_case_begins_a_dataset_or_appends_to_a_file(server: StandIn, home: Path) -> None:
     """A name that nobody has makes a new file; a dataset given by path is appended to where it is."""
     view = opened()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -181,9 +182,42 @@ def test_a_version_that_was_taken_back_is_refused_from_the_start(project: Server
     opened(verdict, project).promote()
     rollback(NAME, by="Ops", server=project)
     view = opened(V4, project)
-    assert "by Ops, after this evidence was made" in reasons(view)["promote"]
+    assert "by Ops, after its verdict was confirmed" in reasons(view)["promote"]
     assert "✘" in str(view).splitlines()[0] and "by Ops" in str(view).split("\n\n")[0]
     assert view.promote(override="Ops looked again").override == "Ops looked again"
+
+
+def test_what_speaks_against_it_stands_in_the_policy(project: Server, verdict: Verdict) -> None:
+    """That a version was taken back is a point like the others, with its cure: once in the table, and once beside the
+    button, with the line that promotes it all the same."""
+    opened(verdict, project).promote()
+    rollback("ticket-triage", by="Ops", server=project)
+    view = opened(verdict, project)
+    [row] = [row for row in view._state()["sections"][0]["rows"] if row[0] == "✘"]
+    assert row[1] == "not taken back since its verdict was confirmed" and "by Ops" in row[2] and "--override" in row[3]
+    [*points, all_the_same] = reasons(view)["promote"].split("\n")
+    assert [one for one in points if "taken back" in one] == points and len(points) == 1
+    assert all_the_same == f'or say why all the same: `wb.promote("{V4}", override="the reason")`'
+    assert "taken back" not in " ".join(view._state()["warnings"])
+    assert "127.0.0.1" not in view._repr_html_()
+    by_model = [part.sentence(verdict.metric) for part in verdict.parts]
+    assert view._state()["sentences"] == by_model and all(one in str(view) for one in by_model)
+
+
+def test_two_views_that_are_looked_at_say_the_same(project: Server, verdict: Verdict, asks_for_approval: None) -> None:
+    """What is done in one cell is drawn in the others that show the same prompt, with the question there taken away."""
+    first, second = opened(verdict, project), opened(verdict, project)
+    for view in (first, second):
+        view.show()
+        view._shown[0]._live = SimpleNamespace()  # somebody looks at it
+    second._asked = ("approve", "Cy")
+    first.approve("Bob Builder")
+    assert "may become production" in second._shown[0].state["headline"] and second._asked is None
+    first.promote()
+    assert second._shown[0].state["headline"] == first._shown[0].state["headline"]
+    assert second._shown[0].state["busy"] == "" and not second._alone.locked()
+    for view in (first, second):
+        view._shown.clear()  # nobody looks any more: views of later tests tell them nothing
 
 
 def test_an_approval_needs_a_name(project: Server, verdict: Verdict) -> None:
@@ -235,7 +269,9 @@ def test_static_form(project: Server, verdict: Verdict, capsys: pytest.CaptureFi
     """Without a front end the view is the whole review, as text and as HTML without script; afterwards it says what was
     done."""
     view = opened(verdict, project)
-    assert view.review._repr_html_() in view._repr_html_() and str(view.review) in str(view)
+    for whole, shown in ((view.review._repr_html_(), view._repr_html_()), (str(view.review), str(view))):
+        head, _, rest = whole.partition("SIMULATED")
+        assert rest in shown and shown.count(view._standing.headline) == 1 and shown.startswith(head.rstrip("! ")[:40])
     assert V4 in repr(view)
     view.promote()
     view.show()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import subprocess
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -12,6 +13,7 @@ from jupyter_client.manager import start_new_kernel
 import workbench as wb
 from workbench.errors import ReportError, UsageError
 from workbench.experiment import run as running
+from workbench.report.text import dollars, paid
 from workbench.widgets import base, run_view
 from workbench.widgets.run_data import Standing, cell_text
 
@@ -144,13 +146,90 @@ def test_static_form_is_the_same_for_the_same_run(server: StandIn) -> None:
 
 
 def test_static_form_of_a_large_grid_stays_small(server: StandIn) -> None:
-    """A run of 200 prompts leaves 150 kB at most and says how many prompts it left out."""
+    """A run of 200 prompts leaves 40 kB at most and says how many prompts it left out."""
     prompts = [wb.Prompt.from_text(f"a-rather-long-name-{n}", f"Sort {{{{ticket}}}} {n}") for n in range(200)]
     exp = wb.Experiment("wide", prompts, "tickets", "fast,balanced,powerful", FIELDS)
     run, _, _ = watched(exp, sample=1)
     html = run_view.RunView(run).static().html
-    assert len(html) < 150_000
-    assert "and 140 more" in html
+    assert len(html.encode()) < 40_000
+    assert f"and {200 + 1 - html.count('<tr>')} more" in html
+
+
+def test_what_has_no_score_is_counted(server: StandIn) -> None:
+    """A mean of few says of how many, live, in the table that stays and as text, and says why; so does a scorer that
+    always raises."""
+
+    @wb.scorer(bounds=(0, 1))
+    def rare(case: wb.Case, reply: wb.Reply) -> float | None:
+        return 1.0 if case.id.endswith("1") else None
+
+    @wb.scorer(bounds=(0, 1))
+    def broken(case: wb.Case, reply: wb.Reply) -> float:
+        raise ValueError("no such key")
+
+    for scorer, said in ((rare, "1.000"), (broken, "")):
+        run, rows, report = watched(experiment("scored", scorer), sample=40, cache="off")
+        [*_, best] = sorted(report.leaderboard(), key=lambda row: row.n_scored)
+        view = run_view.RunView(run)
+        live = Standing(run.design, run.metric)
+        live.add(rows)
+        cells = {cell_text(cell) for row in live.grid()["cells"] for cell in row}
+        assert cells == {" · ".join(filter(None, ["40 of 40", said, f"{best.n_scored} scored"]))}
+        assert live.troubles == view._standing.troubles == [f"{report.unscored()}."]
+        assert f"{best.n_scored} scored" in view.static().html and report.unscored() in view.static().text
+
+
+def test_money_is_that_of_all_starts(server: StandIn) -> None:
+    """What a run cost is the sum of its rows, whichever kernel paid for them, as its report says; the budget is of this
+    start; what nobody knows is not free."""
+    exp = experiment("money")
+
+    class Stopping:
+        """Ends the first start early."""
+
+        def row(self, _: Row) -> None:
+            first.stop()
+
+        def ended(self) -> None:
+            pass
+
+    async def begun() -> Run:
+        nonlocal first
+        first = exp.start(sample=20, concurrency=2, cache="off")
+        first.watchers.append(Stopping())
+        await first
+        return first
+
+    first: Run = asyncio.run(begun())
+    run, rows, report = watched(exp, sample=20, cache="off", budget_usd=1.0)
+    assert first.spent_usd > 0 and run.spent_usd > 0
+    money = run_view.RunView(run)._state()["money"]
+    assert money == f"{paid(report.totals())}; this start {dollars(run.spent_usd)} of $1.00"
+    assert report.totals()["spent_usd"] == pytest.approx(first.spent_usd + run.spent_usd)
+    again, _, report = watched(exp, sample=20, cache="refresh")
+    assert run_view.RunView(again)._standing.money == paid(report.totals())
+    unknown = Standing(run.design, run.metric)
+    unknown.add(replace(row, spent_usd=None) for row in rows)
+    assert unknown.money == "unknown spent"
+
+
+def test_money_of_rows_done_anew(server: StandIn) -> None:
+    """Of rows that are done anew the view that opens with the run counts the money, and nothing else."""
+    run, _, report = watched(experiment("anew"), sample=5, cache="off")
+    standing = Standing(run.design, run.metric)
+    standing.load(report.folder / "rows.jsonl", anew=True)
+    assert standing.money == paid(report.totals()) and standing.arms == {} and standing.troubles == []
+
+
+def test_why_trials_failed(server: StandIn) -> None:
+    """A run of failures says the most frequent one, until a later try mends it."""
+    server.control("faults", [{"kind": "bad_request", "provider": "openai", "times": 40}])
+    run, _, _ = watched(experiment("failing"), sample=10)
+    view = run_view.RunView(run)
+    [told] = view._state()["troubles"]
+    assert told.startswith("Trials failed, most often with RequestRefused: ") and told in view.static().text
+    run, _, _ = watched(experiment("failing"), sample=10)
+    assert run_view.RunView(run)._state()["troubles"] == []
 
 
 def test_show_outside_a_notebook(server: StandIn, capsys: pytest.CaptureFixture[str]) -> None:

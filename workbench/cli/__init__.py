@@ -1,6 +1,6 @@
 """The `workbench` command. Exit codes: 0 done, better, not worse · 1 failed trials, worse · 2 bad usage or input ·
-3 budget reached · 4 not sure yet · 5 refused by policy · 6 results unsent to Langfuse · 70 our own crash · 130
-interrupted. Heavy imports stand inside the commands."""
+3 budget reached · 4 not sure yet · 5 refused by policy · 6 Langfuse did not answer, or has not got everything · 70 our
+own crash · 130 interrupted. Heavy imports stand inside the commands."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import sys
 
 import typer
 
-from workbench.cli import demo, experiments, labels, langfuse, nightly, promotions, reports, stores, verdicts
+from workbench.cli import cache, demo, experiments, labels, langfuse, nightly, promotions, reports, sim, verdicts
 from workbench.errors import WorkbenchError
 
 app = typer.Typer(
@@ -16,7 +16,8 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=True,
     pretty_exceptions_enable=False,
-    help="Evaluate prompt variants across models for quality and cost. Offline unless --live is given.",
+    help="Evaluate prompt variants across models for quality and cost. "
+    "Offline unless --live, WORKBENCH_LIVE=1 or --base-url says otherwise.",
 )
 app.command()(demo.demo)
 app.command()(experiments.plan)
@@ -35,8 +36,8 @@ app.command()(labels.calibrate)
 app.command()(reports.runs)
 app.command()(reports.report)
 app.add_typer(reports.prompts, name="prompts")
-app.add_typer(stores.cache, name="cache")
-app.command()(stores.sim)
+app.add_typer(cache.cache, name="cache")
+app.add_typer(sim.sim, name="sim")
 app.command()(reports.doctor)
 app.command()(nightly.nightly)
 app.command()(nightly.baseline)

@@ -36,13 +36,13 @@ class Asked:
     base_url: given.BaseUrl = None
     name: Annotated[str | None, typer.Option(help="Name of the experiment; by default prompt and dataset.")] = None
 
-    def open(self, cache: str = "on") -> tuple[Answering, Experiment]:
+    def open(self, cache: str = "on", budget: float | None = None) -> tuple[Answering, Experiment]:
         """Who answers, and the experiment. Raises the UsageErrors of all that does not exist or fit."""
         from workbench.datasets import load_dataset
         from workbench.experiment import Experiment
 
         cases = load_dataset(self.dataset, columns=given.pairs(self.column or [], "--column"))
-        session = given.connect(self.live, self.recordings, self.base_url, cache, cases)
+        session = given.connect(self.live, self.recordings, self.base_url, cache, budget)
         models = ",".join(filter(None, [self.tiers, self.models])) or "fast,balanced,powerful"
         name = self.name or f"{self.prompts[0].partition('@')[0]}-{cases.name}"
         experiment = Experiment(name, self.prompts, cases, models, self.scorer, self.repeats, providers=self.providers)
@@ -68,6 +68,7 @@ def takes_asked(command: Callable[..., int]) -> Callable[..., int]:
 
     @wraps(command)
     def call(**options: Any) -> int:
+        given.refuse_empty(options)
         asked = Asked(**{parameter.name: options.pop(parameter.name) for parameter in shared})
         return command(asked, **options)
 

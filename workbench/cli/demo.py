@@ -13,7 +13,7 @@ from workbench.cli.experiments import run_and_show
 NAME, WINNER = "ticket-triage", "ticket-triage@v4"
 NEXT = """
 Next: `workbench report latest --wrong 3` shows what went wrong, `workbench review ticket-triage@v4` what the promotion
-rests on, `workbench rollback ticket-triage` takes it back, `workbench sim --langfuse` shows the stand-in Langfuse, and
+rests on, `workbench rollback ticket-triage` takes it back, `workbench sim langfuse` shows the stand-in Langfuse, and
 `make lab` opens the notebooks. With real models, for two dollars at most, it is
   workbench run ticket-triage@v1,v2,v3,v4 --dataset tickets --scorer json_fields:category,priority --sample 100 \\
       --live --budget 2"""

@@ -5,15 +5,21 @@ from __future__ import annotations
 import asyncio
 import shutil
 import sys
+import warnings
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from workbench.cli import options as given
 from workbench.cli.asked import Asked, takes_asked
+from workbench.records import arm_ref
 
 if TYPE_CHECKING:
     from workbench.experiment import Experiment, Run
     from workbench.report import Report
+
+
+SMALLEST_USD = 1e-9
+"""Below this two sums of money differ by rounding alone."""
 
 
 @takes_asked
@@ -40,26 +46,28 @@ def run(
     asked: Asked,
     sample: given.Sample = None,
     split: given.Split = None,
+    use_test_cases: given.UseTestCases = False,
     cache: given.CacheMode = "on",
     budget: given.Budget = None,
     concurrency: given.Concurrency = None,
     json: given.Json = None,
 ) -> int:
     """Run prompts × models × cases, score every answer, and show the leaderboard. The same line again resumes."""
-    session, experiment = asked.open(cache)
-    if str(json) != "-":
-        print(session)
-    chosen = {"sample": sample, "seed": asked.seed, "split": split, "cache": cache}
-    return run_and_show(experiment, chosen | {"budget_usd": budget, "concurrency": concurrency}, json)
+    session, experiment = asked.open(cache, budget)
+    chosen: dict[str, Any] = {"sample": sample, "seed": asked.seed, "split": split}
+    given.keep_test_cases(experiment, use_test_cases, **chosen)
+    limits = {"cache": cache, "budget_usd": budget, "concurrency": concurrency}
+    return run_and_show(experiment, chosen | limits, json, session.title)
 
 
-def run_and_show(experiment: Experiment, settings: dict[str, Any], json: Any) -> int:
-    """Run with a progress line, show the leaderboard, write what was asked for, and say how it went."""
+def run_and_show(experiment: Experiment, settings: dict[str, Any], json: Any, title: str = "") -> int:
+    """Run with a progress line, show the leaderboard, write what was asked for, and say how it went. `title`: who
+    answers, told once nothing is refused any more."""
     from workbench.client import use
     from workbench.report import load_report
 
     try:
-        run, report = asyncio.run(_watched(experiment, settings))
+        run, report = asyncio.run(_watched(experiment, settings, title if str(json) != "-" else ""))
     finally:
         use(None)  # ends a stand-in server
     if report is None:
@@ -69,19 +77,32 @@ def run_and_show(experiment: Experiment, settings: dict[str, Any], json: Any) ->
     if json is not None:
         given.write_json(json, result(report))
     if str(json) != "-":
-        _show(report)
+        _show(report, run)
+    elif report.message:
+        print(report.message, file=sys.stderr)
+    return _code(report, run)
+
+
+def _code(report: Report, run: Run) -> int:
+    """How it went: answers that no scorer could score are as good as none."""
     if run.progress.state == "stopped":
-        print(f"Stopped: {run.how_to_resume()}", file=sys.stderr)
         return 130
     if report.state == "budget reached":
         return 3
-    return 1 if report.totals()["errors"] else 6 if report.unsent else 0
+    totals = report.totals()
+    failed = totals["errors"] or totals["done"] < totals["trials"]
+    return 1 if failed or all(row.mean is None for row in report.leaderboard()) else 6 if report.unsent else 0
 
 
-async def _watched(experiment: Experiment, settings: dict[str, Any]) -> tuple[Run, Report | None]:
+async def _watched(experiment: Experiment, settings: dict[str, Any], title: str) -> tuple[Run, Report | None]:
     from workbench.cli.progress import watch
+    from workbench.experiment.confirm import CasesUsedUp
 
-    run = experiment.start(**settings)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", CasesUsedUp)  # it is one of the notes below
+        run = experiment.start(**settings)
+    if title:
+        print(title)
     for note in run.notes:
         print(f"note: {note}", file=sys.stderr)
     try:
@@ -90,21 +111,23 @@ async def _watched(experiment: Experiment, settings: dict[str, Any]) -> tuple[Ru
         return run, None
 
 
-def _show(report: Report) -> None:
-    from workbench.report.text import leaderboard_text, spent
+def _show(report: Report, run: Run) -> None:
+    from workbench.report.text import dollars, leaderboard_text, paid, trials
 
     totals = report.totals()
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
     print(f"\n{leaderboard_text(report.leaderboard(), width)}\n")
     for failed in list(report.errors(n=3)):
         print(
-            f"failed: {failed['prompt']}@{failed['version']} × {failed['model']} on {failed['case_id']}: "
+            f"failed: {arm_ref(failed)} on {failed['case_id']}: "
             f"{failed['error']}"
         )
+    before = f" ({run.progress.kept:,} from before)" if run.progress.kept else ""
+    earlier = run.progress.kept or (totals["spent_usd"] or 0.0) - run.ledger.spent_usd > SMALLEST_USD
+    now = f"{dollars(run.ledger.spent_usd)} spent now; in all " if earlier else ""
     print(
-        f"{totals['done']:,} of {totals['trials']:,} trials, {totals['hits']:,} from the cache, "
-        f"{totals['errors']:,} failed, "
-        f"{spent(totals['spent_usd'], totals['unknown_spent'])} spent{report.paid_to()}. {report.message}".rstrip()
+        f"{trials(totals['done'], totals['trials'])}{before}, {totals['hits']:,} from the cache, "
+        f"{totals['errors']:,} failed, {now}{paid(totals, report.paid_to())}. {report.message}".rstrip()
     )
     print(f"run {report.run_id}; full report: {report.html()}")
 

@@ -13,7 +13,7 @@ from workbench.cli import options as given
 if TYPE_CHECKING:
     from workbench.labels import LabelQueue
 
-WORDS: dict[str, bool | str] = {"y": True, "n": False, "1": "first", "2": "second", "t": "tie"}
+WORDS = {"y": True, "n": False}
 
 
 def label(
@@ -56,7 +56,7 @@ def _ask(queue: LabelQueue, index: int, by: str | None) -> bool:
         if said in ("s", "q"):
             return said == "s"
         try:
-            queue.label(index, WORDS[said] if said in WORDS else float(said), by=by)
+            queue.label(index, WORDS[said] if said in WORDS else float(said), by=by)  # never a pair: 1 is a grade
             return True
         except (ValueError, LabelError) as error:
             print(error)

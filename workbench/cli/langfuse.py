@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-from contextlib import suppress
 from typing import Annotated
 
 import typer
@@ -11,37 +9,43 @@ import typer
 from workbench.cli import options as given
 from workbench.cli.promotions import Name, StandIn, Version
 from workbench.cli.promotions import langfuse as opened
-from workbench.errors import StorageError, UsageError
+from workbench.errors import UsageError
+from workbench.files import write_whole
 
 UNSENT = 6
 
-langfuse = typer.Typer(help="Prompts, datasets and results in Langfuse.", invoke_without_command=True)
+langfuse = typer.Typer(
+    help="Prompts, datasets and results in Langfuse. Alone it lists the results that are not there yet: exit code 6.",
+    invoke_without_command=True,
+)
 
 
 @langfuse.callback()
 def unsent(context: typer.Context) -> int:
-    """What Langfuse has not confirmed yet. Exit code 6: something is left."""
+    """What Langfuse has not confirmed yet."""
     if context.invoked_subcommand is not None:
         return 0
     from workbench.langfuse.outbox import unsent as left
 
     found = left()
     print(found)
-    return UNSENT if len(found) else 0
+    return 0 if found.complete else UNSENT
 
 
 @langfuse.command()
 def sync(
-    masked: Annotated[bool, typer.Option("--masked", help="Mask dataset items too.")] = False, stand_in: StandIn = False
+    masked: Annotated[bool, typer.Option("--masked", help="Mask dataset items too.")] = False,
+    redirect: Annotated[bool, typer.Option("--redirect", help="Also what was meant for another Langfuse.")] = False,
+    stand_in: StandIn = False,
 ) -> int:
     """Send what Langfuse has not confirmed, with the same ids and times: nothing arrives twice. Exit code 6: some is
-    left."""
+    left. What was meant for a Langfuse that never answered goes to the one that is set now."""
     from workbench.langfuse.outbox import sync as send_all
 
     with opened(stand_in) as server:
-        found = send_all(server, mask_items=masked)
+        found = send_all(server, mask_items=masked, redirect=redirect)
     print(found)
-    return UNSENT if found.unsent else 0
+    return 0 if found.complete else UNSENT
 
 
 @langfuse.command()
@@ -88,7 +92,8 @@ def push_dataset(
     masked: Annotated[bool, typer.Option("--masked", help="Mask e-mail addresses, phones, cards and keys.")] = False,
     stand_in: StandIn = False,
 ) -> int:
-    """Send a dataset's cases as items; known ones are updated. Masked ones are marked and never pulled back."""
+    """Send a dataset's cases as items; known ones are updated. A case with a key in it is masked in any case. Masked
+    ones are marked and never pulled back."""
     from workbench.datasets import load_dataset
     from workbench.langfuse.datasets import push_items
     from workbench.langfuse.masking import Mask
@@ -96,7 +101,8 @@ def push_dataset(
     cases = load_dataset(name).cases
     with opened(stand_in) as server:
         pushed = push_items(server, name, cases, masked=Mask.of_workspace().mask_data if masked else None)
-    print(f"{pushed.count:,} of {len(cases):,} cases sent to dataset {name}")
+    hidden = f"; {pushed.hidden:,} of them hold a key: they went out masked" if pushed.hidden else ""
+    print(f"{pushed.count:,} of {len(cases):,} cases sent to dataset {name}{hidden}")
     return 0
 
 
@@ -107,22 +113,19 @@ def pull_dataset(
     """Save a dataset from Langfuse as `datasets/<name>.jsonl`, where there is none yet."""
     from workbench.datasets import case_line
     from workbench.langfuse.datasets import pull_dataset as get
+    from workbench.langfuse.rules import check_name
     from workbench.settings import workspace
 
+    check_name(f"dataset {name!r}", name)
     path = workspace() / "datasets" / f"{name}.jsonl"
-    if path.exists():
+    try:
+        taken = path.exists()
+    except OSError as error:
+        raise UsageError(f"dataset {name[:40]!r}… cannot be kept as a file: {error.strerror}") from None
+    if taken:
         raise UsageError(f"{path} is there already: move it away first")
     with opened(stand_in) as server:
         found = get(server, name)
-    whole = path.with_name(f".{path.name}.{os.urandom(8).hex()}")
-    try:
-        whole.parent.mkdir(parents=True, exist_ok=True)
-        whole.write_bytes(b"".join(map(case_line, found.cases)))
-        whole.replace(path)
-    except OSError as error:
-        raise StorageError(f"{path} cannot be written: {error}") from None
-    finally:  # half a dataset would pass for a whole one
-        with suppress(OSError):
-            whole.unlink(missing_ok=True)
+    write_whole(path, (case_line(case).decode() for case in found.cases))
     print(f"{len(found):,} cases in {path}")
     return 0

@@ -43,6 +43,7 @@ def baseline(
 ) -> int:
     """Show what a new baseline would change, case by case, and write it once you agree."""
     from workbench.errors import UsageError
+    from workbench.files import write_whole
     from workbench.regressions.baseline import find, to_text
 
     path = find(name)
@@ -53,8 +54,7 @@ def baseline(
         return 0
     if not yes and not _agreed(f"write {path}?"):
         raise UsageError("nothing was written: answer y, or give --yes")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(to_text(new), "utf-8")
+    write_whole(path, to_text(new))
     print(f"written: {path} ({path.stat().st_size / 1000:.0f} kB)")
     return 0
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from workbench.cli import options as given
-from workbench.errors import SettingsError, UsageError
+from workbench.errors import LangfuseAway, SettingsError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,6 +19,10 @@ Version = Annotated[str, typer.Argument(help="A prompt version: name@v3.", autoc
 Name = Annotated[str, typer.Argument(help="A prompt's name.", autocompletion=given._prompt_names)]
 Evidence = Annotated[str, typer.Option(help="latest, the newest confirmed verdict; or a sealed bundle's file.")]
 By = Annotated[str | None, typer.Option(help="Who does it, a claim; git's user name if not given.")]
+Approver = Annotated[
+    str | None,
+    typer.Option(help="Who reads it, a claim: needed to approve; else git's user name if not given."),
+]
 StandIn = Annotated[bool, typer.Option("--stand-in", help="Use the stand-in Langfuse although a real one is set.")]
 
 
@@ -29,6 +33,7 @@ NONE_SET = "; no other is set (LANGFUSE_BASE_URL, LANGFUSE_PUBLIC_KEY, LANGFUSE_
 def langfuse(stand_in: bool) -> Iterator[Server]:
     """The Langfuse that the settings name, else the stand-in of this workspace; said on standard error."""
     import sys
+    import warnings
 
     from workbench.langfuse.configured import ConfiguredProject
     from workbench.projects import project
@@ -41,7 +46,9 @@ def langfuse(stand_in: bool) -> Iterator[Server]:
             raise SettingsError(NOT_SET)
         chosen = stand_in or not server.stand_in or isinstance(found, ConfiguredProject)
         print(f"Langfuse: {server.name}{'' if chosen else NONE_SET}", file=sys.stderr)
-        yield server
+        with warnings.catch_warnings():
+            warnings.showwarning = lambda said, *_, **__: print(f"! {said}", file=sys.stderr)
+            yield server
     finally:
         found.close()
 
@@ -49,8 +56,8 @@ def langfuse(stand_in: bool) -> Iterator[Server]:
 def review(
     version: Version,
     evidence: Evidence = "latest",
-    approve: Annotated[bool, typer.Option("--approve", help="Approve what is shown.")] = False,
-    by: By = None,
+    approve: Annotated[bool, typer.Option("--approve", help="Approve what is shown, by --by NAME.")] = False,
+    by: Approver = None,
     stand_in: StandIn = False,
 ) -> int:
     """Show what a promotion rests on and whether its policy is met; write it as a page and as a pull-request
@@ -80,7 +87,8 @@ def promote(
     by: By = None,
     stand_in: StandIn = False,
 ) -> int:
-    """Give a version the production label, on evidence, and record it. Exit code 5: refused, with every unmet point."""
+    """Give a version the production label, on evidence, and record it. Exit code 5: refused, with every unmet point; 1:
+    it did not come through, or somebody put that version there outside of the record."""
     from workbench.promotion.promote import promote as move
 
     with langfuse(stand_in) as server:
@@ -91,15 +99,18 @@ def promote(
 def rollback(
     name: Name,
     to: Annotated[str | None, typer.Option(help="A version in Langfuse (7) or a local one (v2).")] = None,
+    override: Annotated[
+        str | None, typer.Option(help="Give it to a version that was never production by the record; the reason.")
+    ] = None,
     by: By = None,
     stand_in: StandIn = False,
 ) -> int:
-    """Give production back to the previous holder. Needs nothing but the keys."""
+    """Give production back to the previous holder; once more, and it returns. Needs nothing but the keys."""
     from workbench.promotion.rollback import rollback as back
     from workbench.promotion.settling import SEEN_AFTER
 
     with langfuse(stand_in) as server:
-        print(f"{back(name, to, by=by, server=server)}\n{SEEN_AFTER}")
+        print(f"{back(name, to, override=override, by=by, server=server)}\n{SEEN_AFTER}")
     return 0
 
 
@@ -117,7 +128,8 @@ def promotions(
     name: Annotated[str | None, typer.Argument(help="A prompt's name.", autocompletion=given._prompt_names)] = None,
     stand_in: StandIn = False,
 ) -> int:
-    """Show the record of moved labels and verify its chain; with a name, also against Langfuse. Exit code 1: broken."""
+    """Show the record of moved labels and verify its chain; with a name, also against Langfuse. Exit code 1: broken; 6:
+    Langfuse did not answer."""
     from workbench.promotion.status import promotions as history
 
     if name is None:
@@ -126,4 +138,4 @@ def promotions(
         with langfuse(stand_in) as server:
             found = history(name, server=server)
     print(found)
-    return 1 if found.faults else 0
+    return 1 if found.broken else LangfuseAway.exit_code if found.faults else 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+import warnings
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -53,7 +54,7 @@ def confirm(
     json: given.Json = None,
 ) -> int:
     """Confirm on the dataset's unseen test cases. Each confirmation spends from the dataset's account of 0.05."""
-    _, experiment = asked.open(cache)
+    _, experiment = asked.open(cache, budget)
     limits: dict[str, Any] = {"budget_usd": budget, "concurrency": concurrency, "seed": asked.seed, "cache": cache}
     limits["on_row"] = counter()
     return _say(_finished(experiment.confirm(candidate, baseline, metric, margin, **limits)), json)
@@ -65,15 +66,21 @@ def race(
     metric: Metric = None,
     margin: Annotated[float | None, typer.Option(help="Stop when all that are left differ by less.")] = None,
     split: given.Split = None,
+    use_test_cases: given.UseTestCases = False,
     budget: given.Budget = None,
     concurrency: given.Concurrency = None,
     json: given.Json = None,
 ) -> int:
     """Run all arms and stop paying for those that are clearly beaten."""
-    _, experiment = asked.open()
+    from workbench.experiment.confirm import CasesUsedUp
+
+    _, experiment = asked.open(budget=budget)
+    given.keep_test_cases(experiment, use_test_cases, split=split, seed=asked.seed)
     limits: dict[str, Any] = {"budget_usd": budget, "concurrency": concurrency, "seed": asked.seed, "split": split}
     limits["on_row"] = counter()
-    result = _finished(experiment.race(metric, margin=margin, **limits))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", CasesUsedUp)  # --use-test-cases was said
+        result = _finished(experiment.race(metric, margin=margin, **limits))
     if json is not None:
         given.write_json(json, result.to_json())
     if str(json) != "-":

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections import Counter
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from workbench import catalog
 from workbench.client import current
-from workbench.errors import PlanError, PromptError
+from workbench.errors import LangfuseMissing, PlanError, PromptError
+from workbench.experiment.given import entries
 from workbench.prompts import NEWEST, Prompt, load_prompt, load_prompts, prompt_names
+from workbench.settings import setting
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -17,6 +20,7 @@ if TYPE_CHECKING:
     from workbench.client import Session
 
 PRODUCTION = "production"
+PROMPTS = 'refs or Prompts, such as prompts="ticket-triage@v1,v2" or prompts=[draft, "ticket-triage@v2"]'
 
 
 @dataclass
@@ -32,7 +36,11 @@ class Chosen:
         """Pin what holds the production label now to its content; a version at hand with that content stands for it."""
         from workbench.langfuse.production import fetch_production
 
-        found = fetch_production(current().langfuse(), name)
+        server = current().langfuse()
+        try:
+            found = fetch_production(server, name)
+        except LangfuseMissing as error:
+            raise LangfuseMissing(_not_promoted(name, error), status=error.status) from None
         same = [one for one in [*given, *_versions(name)] if one.sha == found.prompt.sha]
         prompt = same[0] if same else found.prompt
         self.prompts.setdefault(prompt.ref, prompt)
@@ -40,13 +48,17 @@ class Chosen:
         self.notes.append(f"{name}@{PRODUCTION} is {prompt.ref}: {found.said}")
 
 
+def _not_promoted(name: str, error: LangfuseMissing) -> str:
+    refs = [one.ref for one in _versions(name)]
+    cure = f"promote one (`workbench promote {refs[0]}`), or name one: {', '.join(refs)}" if refs else "name a version"
+    return f"no version of {name} is in production: {cure} ({error})"
+
+
 def choose(given: str | Prompt | Iterable[str | Prompt]) -> Chosen:
     """Prompts and refs as an experiment takes them, in their order. Raises PlanError and PromptError, and LangfuseError
     for a `@production` that nobody knows."""
     chosen = Chosen()
-    wanted = [
-        one for entry in ([given] if isinstance(given, (str, Prompt)) else given) for one in _parts(entry, chosen)
-    ]
+    wanted = [one for entry in entries("prompts", given, (str, Prompt), PROMPTS) for one in _parts(entry, chosen)]
     versions = [one for one in wanted if isinstance(one, Prompt)]
     for one in wanted:
         if isinstance(one, Prompt):
@@ -66,7 +78,8 @@ def _parts(entry: str | Prompt, chosen: Chosen) -> list[str | Prompt]:
     if not wanted:
         newest = load_prompts(name)
         told = ", ".join(prompt.version for prompt in newest)
-        chosen.notes.append(f"{entry} means its newest {NEWEST} versions at most: {told}")
+        which = "only version" if len(newest) == 1 else f"newest {NEWEST} versions at most"
+        chosen.notes.append(f"{entry} means its {which}: {told}")
         return [*newest]
     return [name if one == PRODUCTION else load_prompt(f"{name}@{one}") for one in wanted]
 
@@ -82,29 +95,50 @@ def find_prompt(ref: str, aliases: Mapping[str, str], at_hand: Iterable[Prompt])
     return load_prompt(wanted)
 
 
+def where_asked(sides: Iterable[object]) -> tuple[str, ...]:
+    """Which Langfuse said what production is, where a side is `@production` and that is no stand-in of this workspace's
+    own; as a note."""
+    if not any(isinstance(one, str) and one.endswith(f"@{PRODUCTION}") for one in sides):
+        return ()
+    server = current().langfuse()
+    named = (setting("LANGFUSE_BASE_URL").text or "").rstrip("/")
+    return (f"@{PRODUCTION} was asked for at {server.name}",) if server and server.address.url == named else ()
+
+
 def choose_models(
     given: str | Model | Iterable[str | Model], session: Session, providers: str | Iterable[str] | None = None
 ) -> list[Model]:
-    """Models as this session's origins serve them; tiers without `providers` mean all that can be used. Raises
-    PlanError, CatalogError and SettingsError."""
-    entries = [given] if isinstance(given, catalog.Model) else given.split(",") if isinstance(given, str) else given
-    named = [entry.strip() if isinstance(entry, str) else entry for entry in entries]
-    found = [model for entry in named if entry for model in _models_of(entry, session, providers)]
-    models = {model.ref: model for model in map(session.serve, found)}
+    """Models as this session's origins serve them; tiers without `providers` mean all that can be used. Two of one
+    provider and tier are told apart by their ids. Raises PlanError, CatalogError and SettingsError."""
+    several = [given] if isinstance(given, (str, catalog.Model)) else given
+    named = [one for entry in several for one in _names(entry)]
+    models: dict[str, tuple[Model, str]] = {}
+    for entry in named:
+        told = entry.ref if isinstance(entry, catalog.Model) else entry
+        for model in map(session.serve, _models_of(entry, session, providers)):
+            if model.ref in models:
+                raise PlanError(f"{model.ref} is named twice, by {models[model.ref][1]} and {told}: leave one out")
+            models[model.ref] = model, told
     if not models:
-        raise PlanError("no models: name tiers (fast, balanced, powerful) or provider:id")
-    return list(models.values())
+        raise PlanError("no models: name tiers (fast, balanced, powerful), provider:tier or provider:id")
+    chosen = [model for model, _ in models.values()]
+    tiers = Counter((model.provider, model.tier) for model in chosen)
+    return [replace(one, by_id=one.tier is not None and tiers[one.provider, one.tier] > 1) for one in chosen]
+
+
+def _names(entry: str | Model) -> list[str | Model]:
+    return [entry] if isinstance(entry, catalog.Model) else [one.strip() for one in entry.split(",") if one.strip()]
 
 
 def _models_of(entry: str | Model, session: Session, providers: str | Iterable[str] | None) -> list[Model]:
-    if isinstance(entry, catalog.Model) or ":" in entry:
-        return catalog.load_models([entry])
     stand_in = any(origin.stand_in for origin in session.origins.values())
+    if isinstance(entry, catalog.Model) or ":" in entry:
+        return catalog.load_models([entry], stand_in=stand_in)
     having = catalog.providers_of(entry, stand_in=stand_in)
     usable = [name for name in having if name in session.origins]
-    if not usable and not providers:
+    if not usable and providers is None:
         session.origin(having[0])  # says what is missing for it
-    return catalog.load_models([entry], providers or usable, stand_in=stand_in)
+    return catalog.load_models([entry], usable if providers is None else providers, stand_in=stand_in)
 
 
 def _check(found: Mapping[str, Prompt]) -> None:

@@ -7,16 +7,17 @@ there are. Enough fresh test cases open a new account, judged on those cases alo
 
 from __future__ import annotations
 
-import fcntl
 import json
+import warnings
 from dataclasses import dataclass, replace
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
 from workbench.cache import Cache
-from workbench.errors import StorageError, VerdictError
+from workbench.errors import ReportError, VerdictError
+from workbench.files import LineFile, json_lines
 from workbench.labels import load_calibration
-from workbench.records import canonical, sha256
+from workbench.records import canonical, content_of, sha256
 from workbench.report.rows import read_rows
 from workbench.settings import state_dir
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from workbench.datasets import Dataset
     from workbench.experiment.grid import Arm
     from workbench.experiment.plan import Design
+    from workbench.ledger import Ledger
     from workbench.records import Case
     from workbench.report import Report
     from workbench.scorers import Scorer
@@ -59,8 +61,7 @@ def unseen_cases(dataset: Dataset) -> tuple[Case, ...]:
             "unseen: put it into datasets/ and load it by name"
         )
     test = dataset.test.cases
-    shown = _shown()
-    cases = tuple(case for case in test if case_hash(case) not in shown)
+    cases = _unseen(test)
     if len(cases) < FEWEST_CASES:
         raise VerdictError(
             f"{dataset.name} has {len(cases)} unseen test cases of {len(test)}, and a confirmation needs "
@@ -69,9 +70,34 @@ def unseen_cases(dataset: Dataset) -> tuple[Case, ...]:
     return cases
 
 
-def case_hash(case: Case) -> str:
-    """A case's content, hashed."""
-    return sha256(canonical([dict(case.inputs), case.expected]))
+def uses_up(dataset: Dataset, chosen: Iterable[Case]) -> tuple[str, ...]:
+    """What a run over `chosen` takes from later confirmations: a sentence where it shows test cases that nobody has
+    seen yet, else nothing. A dataset given by path has none to keep."""
+    if not dataset.from_workspace or not (test := [case for case in chosen if case.split == "test"]):
+        return ()
+    known = _unseen(dataset.test.cases)
+    kept = {case.id for case in known} - {case.id for case in test}
+    if not (used := len(known) - len(kept)):
+        return ()
+    return (
+        f"{used} test cases of {dataset.name} count as seen once this has run, and confirm nothing any more: "
+        f"{len(kept)} of {len(dataset.test)} stay unseen",
+    )
+
+
+class CasesUsedUp(UserWarning):
+    """A run shows test cases that nobody had seen, so that they confirm nothing any more."""
+
+
+def warn_used_up(dataset: Dataset, chosen: Iterable[Case]) -> None:
+    """Say what `uses_up` says where somebody in Python sees it: no plan has to be asked for before a run."""
+    for told in uses_up(dataset, chosen):
+        warnings.warn(f"{told}.", CasesUsedUp, stacklevel=3)
+
+
+def _unseen(test: Iterable[Case]) -> tuple[Case, ...]:
+    shown = _shown()
+    return tuple(case for case in test if content_of(case.inputs, case.expected) not in shown)
 
 
 def choose_cases(dataset: str, cases: Iterable[Case]) -> tuple[tuple[Case, ...], int]:
@@ -81,11 +107,12 @@ def choose_cases(dataset: str, cases: Iterable[Case]) -> tuple[tuple[Case, ...],
         return tuple(cases), 1
     last = max(entry["account"] for entry in entries)
     used = {one for entry in entries for one in entry["cases"]}
-    fresh = tuple(case for case in cases if case_hash(case) not in used)
+    by_content = [(content_of(case.inputs, case.expected), case) for case in cases]
+    fresh = tuple(case for content, case in by_content if content not in used)
     if len(fresh) >= FRESH_CASES:
         return fresh, last + 1
     mine = {one for entry in entries if entry["account"] == last for one in entry["cases"]}
-    return tuple(case for case in cases if case_hash(case) in mine), last
+    return tuple(case for content, case in by_content if content in mine), last
 
 
 def check_ages(design: Design) -> None:
@@ -112,11 +139,29 @@ def check_ages(design: Design) -> None:
         )
 
 
-async def check_judge(scorer: Scorer, dataset: Dataset) -> None:
-    """Hold a calibrated judge against its anchors once more: the model behind it may have changed since."""
+async def check_judge(scorer: Scorer, dataset: Dataset, ledger: Ledger, *, replay: bool) -> tuple[str, ...]:
+    """Hold a calibrated judge against its anchors once more, paid from `ledger`: the model behind it may have changed
+    since. A replay asks nobody; the notes that come back say so."""
     calibration = load_calibration(scorer, dataset.name) if scorer.asks_models else None
-    if calibration is not None and calibration.anchors:
-        await calibration.check_anchors(scorer, dataset=dataset)
+    if calibration is None or not calibration.anchors:
+        return ()
+    if replay:
+        return (f"Judge {scorer.name} was not held against its anchors: this is a replay.",)
+    await calibration.check_anchors(scorer, dataset=dataset, within=ledger)
+    return ()
+
+
+def check_scored(report: Report, metric: str, candidate: str, baseline: str) -> None:
+    """Raises VerdictError where not one pair has a score: nothing could be judged, so no share is to be spent on it."""
+    from workbench.verdict.arms import pair_arms
+
+    for _, *arms in pair_arms(report.plan["arms"], candidate, baseline):
+        found = [report.tally_of(arm).by_case(metric) for arm in arms]
+        if any(all(x == x for one in found for x in one[case]) for case in found[0].keys() & found[1].keys()):
+            return
+    failed = report.errors(n=1)
+    why = report.unscored(metric) or f"{failed.title}, such as: {failed.rows[0]['error'] if failed.rows else 'none'}"
+    raise VerdictError(f"not confirmed: no pair has a score of {metric}, so nothing was judged or spent. {why}")
 
 
 def spend(design: Design, dataset: str, account: int, question: list[Any], *, anew: bool) -> Spending:
@@ -127,27 +172,24 @@ def spend(design: Design, dataset: str, account: int, question: list[Any], *, an
     """
     asked = sha256(canonical([design.run_id, question]))
     path = state_dir("confirmations.jsonl")
-    try:
-        with path.open("a", encoding="utf-8") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)  # two processes must not take the same share
-            entries = [entry for entry in _entries(dataset) if entry["account"] == account]
-            before = [entry["k"] for entry in entries if entry["question"] == asked]
-            if before and not anew:
-                return Spending(account, before[-1])
-            spending = Spending(account, len(entries) + 1)
-            line = {
-                "dataset": dataset,
-                "account": account,
-                "k": spending.k,
-                "alpha": spending.alpha,
-                "question": asked,
-                "asked": question,
-                "run": design.run_id,
-                "cases": design.case_hashes(),
-            }
-            file.write(json.dumps(line) + "\n")
-    except OSError as error:
-        raise StorageError(f"{path} cannot be written: {error}; nothing was judged") from None
+    # held, so that two processes do not take the same share; half a line is of one who died before anything was judged
+    with LineFile(path, "Nothing was judged: free space or rights, then confirm again.", cut=True) as file:
+        entries = [entry for entry in _entries(dataset) if entry["account"] == account]
+        before = [entry["k"] for entry in entries if entry["question"] == asked]
+        if before and not anew:
+            return Spending(account, before[-1])
+        spending = Spending(account, len(entries) + 1)
+        line = {
+            "dataset": dataset,
+            "account": account,
+            "k": spending.k,
+            "alpha": spending.alpha,
+            "question": asked,
+            "asked": question,
+            "run": design.run_id,
+            "cases": design.case_hashes(),
+        }
+        file.append(json.dumps(line), sync=True)
     return spending
 
 
@@ -189,18 +231,26 @@ def arms_of(arms: Iterable[Arm], candidate: str, baseline: str) -> tuple[Arm, ..
 
 
 def _entries(dataset: str) -> list[dict[str, Any]]:
-    return [entry for entry in read_rows(state_dir("confirmations.jsonl")) if entry["dataset"] == dataset]
+    try:
+        found = [entry for _, entry in json_lines(state_dir("confirmations.jsonl"), "a confirmation")]
+    except FileNotFoundError:
+        return []
+    except (ValueError, OSError) as error:
+        raise ReportError(f"{error}. Repair that line: each one is a share of an account of 0.05") from None
+    return [entry for entry in found if entry["dataset"] == dataset]
 
 
 def _shown() -> set[str]:
-    """Hashes of the cases that any run but a confirmation has shown, under whatever name its dataset went."""
+    """Hashes of the cases that any run but a confirmation has shown, under whatever name its dataset went. A run whose
+    plan cannot be read may have shown all that it holds."""
     found: set[str] = set()
     for path in state_dir("runs").glob("*/plan.json"):
         try:
             plan = json.loads(path.read_text("utf-8"))
-        except (OSError, ValueError):
-            continue
-        if plan["identity"]["split"] != "dev" and plan["purpose"] != "confirm":
+            hidden = plan["identity"]["split"] == "dev" or plan["purpose"] == "confirm"
+        except (OSError, ValueError, TypeError, KeyError):
+            hidden = False
+        if not hidden:
             cases = read_rows(path.parent / "cases.jsonl")
-            found |= {sha256(canonical([case["inputs"], case["expected"]])) for case in cases}
+            found |= {content_of(case["inputs"], case["expected"]) for case in cases}
     return found

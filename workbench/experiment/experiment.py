@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -11,14 +10,17 @@ from workbench.client import Client, current
 from workbench.datasets import Dataset, load_dataset
 from workbench.errors import BudgetReached, PlanError, choices
 from workbench.experiment import confirm as confirming
+from workbench.experiment import given
 from workbench.experiment import plan as planning
-from workbench.experiment.chosen import choose, choose_models, find_prompt
+from workbench.experiment.chosen import choose, choose_models, find_prompt, where_asked
 from workbench.experiment.grid import Arm, blocks
 from workbench.experiment.kept import keep
 from workbench.experiment.plan import Design, Plan
 from workbench.experiment.run import Options, Run
+from workbench.ledger import Ledger
 from workbench.prompts import Prompt
 from workbench.scorers import as_scorers
+from workbench.scorers.owner import declared
 from workbench.settings import concurrency as default_concurrency
 
 if TYPE_CHECKING:
@@ -38,6 +40,9 @@ if TYPE_CHECKING:
     Prompts = str | Prompt | Iterable[str | Prompt]
     Models = str | catalog.Model | Iterable[str | catalog.Model]
     Scorers = str | Function | Scorer | Iterable[str | Function | Scorer]
+
+MODELS = 'tiers, provider:tier, provider:id or Models, such as models="fast" or models=["openai:fast", model]'
+PROVIDERS = 'names of providers, such as providers="openai"'
 
 
 class Experiment:
@@ -60,10 +65,8 @@ class Experiment:
         *,
         providers: str | Iterable[str] | None = None,
     ) -> None:
-        if not name or not isinstance(name, str):
-            raise PlanError("an experiment needs a name")
-        if isinstance(repeats, bool) or not isinstance(repeats, int) or repeats < 1:
-            raise PlanError(f"repeats is {repeats!r}: it must be a whole number, 1 or more")
+        given.word("name", name, "triage")
+        given.whole("repeats", repeats, 3)
         self.name = name
         chosen = choose(prompts)
         self.prompts = tuple(chosen.prompts.values())
@@ -71,13 +74,16 @@ class Experiment:
         self.dataset = dataset if isinstance(dataset, Dataset) else load_dataset(dataset)
         self.scorers = as_scorers(scorers)
         self.repeats = repeats
-        self._models = models
+        self._models = given.entries("models", models, (str, catalog.Model), MODELS)
+        if providers is not None and not isinstance(providers, str):
+            providers = given.entries("providers", providers, (str,), PROVIDERS)
         self._providers = providers
 
     def plan(self, *, sample: int | None = None, split: str | None = None, seed: int = 0, cache: str = "on") -> Plan:
         """Trials, hits, and the estimated tokens and US dollars of the rest; nothing is sent. Raises PlanError for
         what could not run."""
-        session = current()
+        given.check_options(sample=sample, split=split, seed=seed, cache=cache)
+        session = self._session()
         design = self._design(session, sample, split, seed)
         planning.check(design, session, None)
         found = planning.estimate(design, self._looked_up(design, session, cache), session)
@@ -95,19 +101,15 @@ class Experiment:
         cache: str = "on",
         on_row: Callable[[Row], object] | None = None,
     ) -> Run:
-        """Start in the running event loop; `await` the Run for its Report.
-
-        `budget_usd`: cap of this run, also over what the session allows. `concurrency`: calls in flight. `sample`: a
-        seeded random subset of that many cases, all of them hits in the full run. `split`: dev, test or all; dev by
-        default for a dataset found by name, all for one given by path or DataFrame. `cache`: on, off, refresh or
-        replay. `on_row` is called with every finished Row. Raises PlanError before anything is sent.
-        """
-        session = current()
-        if concurrency is not None and (isinstance(concurrency, bool) or concurrency < 1):
-            raise PlanError(f"concurrency is {concurrency!r}: it must be a whole number, 1 or more")
-        cap = _cap(budget_usd, session)
+        """Start in the running event loop; `await` the Run for its Report. Options and errors as in `run`."""
+        given.check_options(
+            sample=sample, split=split, seed=seed, cache=cache, concurrency=concurrency, on_row=on_row
+        )
+        session = self._session()
+        cap = given.cap(budget_usd, session)
         design = self._design(session, sample, split, seed)
         planning.check(design, session, cap)
+        confirming.warn_used_up(self.dataset, design.cases)
         return Run(design, session, Options(cap, concurrency or default_concurrency(), cache, on_row)).resume()
 
     async def run(
@@ -121,7 +123,17 @@ class Experiment:
         cache: str = "on",
         on_row: Callable[[Row], object] | None = None,
     ) -> Report:
-        """`start` and wait: the Report of all rows. Options as in `start`."""
+        """Run all trials and give the Report of their rows; the same call again resumes, and pays only for what is
+        missing.
+
+        `budget_usd`: cap of this run in US dollars, also over what the session allows; `math.inf` for none. It ends
+        the run early, and the Report's `state` says so. `concurrency`: calls in flight (16 unless set). `sample`: a
+        random subset of that many cases, drawn by `seed`, all of them hits in the full run. `split`: dev, test or all;
+        dev for a dataset found by name, all for one given by path or DataFrame; test cases that a run shows cannot
+        confirm anything any more, and a warning says so. `cache`: on, off, refresh (ask again) or replay (never ask).
+        `on_row` is called with every finished Row. A failed trial is a row with an error. Raises PlanError,
+        SettingsError and other UsageErrors before anything is sent, StorageError when the disk refuses.
+        """
         return await self.start(
             budget_usd=budget_usd,
             concurrency=concurrency,
@@ -150,26 +162,34 @@ class Experiment:
         Both are values of one axis, as in `report.compare`; a prompt need not be one of this experiment's. No test
         output is shown before the verdict. Raises VerdictError without enough unseen cases or when the replies of a
         pair lie over a week apart (`cache="refresh"` asks them anew), BudgetReached when the
-        money ends first: nothing is judged or spent from the account then, and the same call resumes.
+        money ends first: nothing is judged or spent from the account then, and the same call resumes. The money also
+        pays for a calibrated judge's anchors, which are asked first.
         """
+        where = where_asked((candidate, baseline))
         candidate, baseline = map(self._meant, (candidate, baseline))
         names = [one.ref if isinstance(one, (Prompt, catalog.Model)) else one for one in (candidate, baseline)]
-        session = current()
-        await confirming.check_judge(self._deciding(metric)[1], self.dataset)
+        given.check_options(seed=seed, cache=cache, concurrency=concurrency, on_row=on_row)
+        session = self._session()
+        deciding = self._deciding(metric)[1]
         cases, account = confirming.choose_cases(self.dataset.name, confirming.unseen_cases(self.dataset))
         design = self._confirmation(session, (candidate, baseline), names, cases, seed)
-        cap = _cap(budget_usd, session)
+        cap = given.cap(budget_usd, session)
         planning.check(design, session, cap)
-        report = await Run(design, session, Options(cap, concurrency or default_concurrency(), cache, on_row)).resume()
+        ledger = Ledger(cap, session.ledger)
+        notes = await confirming.check_judge(deciding, self.dataset, ledger, replay=cache == "replay")
+        options = Options(cap, concurrency or default_concurrency(), cache, on_row)
+        report = await Run(design, session, options, ledger).resume()
         if report.done < design.trials:
             raise BudgetReached(f"not confirmed: {report.message} Nothing was judged.")
         confirming.check_ages(design)
         question = report.question(metric, margin)
+        confirming.check_scored(report, question.metric, *names)
         # more labels are another look at a judge's verdict
         labels = sum(map(len, question.judged.labels.values())) if question.judged else 0
         asked = [*names, question.metric, margin, labels]
         spending = confirming.spend(design, self.dataset.name, account, asked, anew=cache == "refresh")
         verdict = confirming.confirmed(report, names[0], names[1], metric, margin, spending.alpha)
+        verdict = replace(verdict, notes=(*where, *notes))
         keep(verdict, report.folder, spending, asked)
         return verdict
 
@@ -219,8 +239,9 @@ class Experiment:
         from workbench.experiment.race import Racing
         from workbench.stats import Race
 
-        session = current()
-        cap = _cap(budget_usd, session)
+        given.check_options(seed=seed, split=split, concurrency=concurrency, on_row=on_row)
+        session = self._session()
+        cap = given.cap(budget_usd, session)
         design = replace(self._design(session, None, split, seed), purpose="race")
         planning.check(design, session, cap)
         name, scorer = self._deciding(metric)
@@ -228,6 +249,7 @@ class Experiment:
             raise PlanError(f"{name} has no declared bounds, so nobody can be dropped early: @wb.scorer(bounds=...)")
         sign = 1 if scorer.higher_is_better else -1
         low, high = sorted(sign * bound for bound in scorer.bounds)
+        confirming.warn_used_up(self.dataset, design.cases)
         racers = Race(len(design.arms), bounds=(low, high), alpha=alpha, margin=margin)
         options = Options(cap, concurrency or default_concurrency(), "on", on_row)
         racing = Racing(design, session, options, racers, name, sign)
@@ -241,16 +263,30 @@ class Experiment:
 
     def _deciding(self, metric: str | None) -> tuple[str, Scorer]:
         """A metric and the scorer that gives it; the first one's first metric decides."""
-        known = {name: scorer for scorer in self.scorers for name in scorer.metrics or (scorer.name,)}
+        known = declared(self.scorers)
         name = metric or next(iter(known))
         if name not in known:
-            raise PlanError(f"no metric {name!r} is declared: {choices(name, known)}")
+            cure = f"; a scorer that returns a mapping names what it gives, @wb.scorer(metrics=[{name!r}, ...])"
+            silent = any(not scorer.metrics for scorer in self.scorers)
+            raise PlanError(f"no metric {name!r} is declared: {choices(name, known)}{cure if silent else ''}")
         return name, known[name]
+
+    def cases(self, *, sample: int | None = None, split: str | None = None, seed: int = 0) -> Dataset:
+        """The cases that `run` with these options is about."""
+        chosen = self.dataset.split(split or ("dev" if self.dataset.from_workspace else "all"))
+        return chosen if sample is None else chosen.sample(sample, seed)
 
     def requests(self, case: Case, repeat: int = 0) -> Iterator[tuple[Arm, Request]]:
         """What each arm would ask about a case; nothing is sent."""
-        for arm in self._arms(current()):
+        for arm in self._arms(self._session()):
             yield arm, arm.request(case, repeat)
+
+    def _session(self) -> Session:
+        """Who answers. A stand-in is told of this dataset: simulated models answer nothing on cases they do not
+        know."""
+        session = current()
+        session.learn(self.dataset)
+        return session
 
     def _arms(self, session: Session) -> tuple[Arm, ...]:
         models = self._resolve_models(session)
@@ -260,8 +296,7 @@ class Experiment:
 
     def _design(self, session: Session, sample: int | None, split: str | None, seed: int) -> Design:
         chosen = split or ("dev" if self.dataset.from_workspace else "all")
-        cases = self.dataset.split(chosen)
-        cases = cases.sample(sample, seed) if sample is not None else cases
+        cases = self.cases(sample=sample, split=split, seed=seed)
         return Design(
             name=self.name,
             arms=self._arms(session),
@@ -273,7 +308,7 @@ class Experiment:
             split=chosen,
             sample=sample,
             seed=seed,
-            notes=self._notes,
+            notes=(*self._notes, *confirming.uses_up(self.dataset, cases)),
             aliases=self._aliases,
         )
 
@@ -289,11 +324,3 @@ class Experiment:
 
     def __repr__(self) -> str:
         return f"Experiment({self.name!r}: {', '.join(p.ref for p in self.prompts)} on {self.dataset.name})"
-
-
-def _cap(budget_usd: float | None, session: Session) -> float | None:
-    """The run's own cap: what was asked for, else the session's default; infinity means none."""
-    cap = budget_usd if budget_usd is not None else session.run_budget_usd
-    if cap is not None and (math.isnan(cap) or cap <= 0):
-        raise PlanError(f"a budget of {cap} dollars: it must be more than 0")
-    return None if cap == math.inf else cap

@@ -30,19 +30,18 @@ class Arm:
     def request(self, case: Case, repeat: int) -> Request:
         """What this arm asks about a case."""
         params = {name: value for name, value in self.prompt.params(self.model.provider).items() if name in PARAMETERS}
-        params.setdefault("max_tokens", self.model.default_max_tokens)
         return Request(
             provider=self.model.provider,
             endpoint=self.model.endpoint,
             model=self.model.id,
             messages=self.prompt.render(case.inputs),
-            params=params,
+            params=self.model.limited(params),
             repeat=repeat,
             origin=self.origin,
         )
 
     def __str__(self) -> str:
-        named = self.model.label if self.model.stand_in else f"{self.model.provider}:{self.model.tier or self.model.id}"
+        named = self.model.label if self.model.stand_in else f"{self.model.provider}:{self.model.place}"
         return f"{self.prompt.ref} × {named}"
 
 

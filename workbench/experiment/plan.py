@@ -8,15 +8,18 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from workbench import catalog
+from workbench.catalog import PARAMETERS
 from workbench.errors import PlanError, choices
 from workbench.prompts import unused
-from workbench.records import KEY_SCHEMA, Usage, canonical, sha256
+from workbench.records import KEY_SCHEMA, Usage, canonical, content_of, sha256
+from workbench.report.text import number_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from workbench.client import Session
     from workbench.experiment.grid import Arm
+    from workbench.prompts import Prompt
     from workbench.records import Case, Request
     from workbench.scorers import Scorer
 
@@ -81,7 +84,7 @@ class Design:
 
     def case_hashes(self) -> list[str]:
         """Each case's content, hashed: what a confirmation must never have seen."""
-        return [sha256(canonical([dict(case.inputs), case.expected])) for case in self.cases]
+        return [content_of(case.inputs, case.expected) for case in self.cases]
 
     @property
     def run_id(self) -> str:
@@ -99,7 +102,8 @@ class Plan:
     """What a run would do: trials, hits, and an estimate of tokens and US dollars for the rest.
 
     `estimate_usd` assumes the output lengths seen in hits of the same arm, else 200 tokens; `at_most_usd` is the worst
-    case. Both leave out the models in `unpriced`. `sees`: the smallest difference, in units of a score from 0 to 1,
+    case with one attempt per trial: calls that break off and are tried again may cost more, within the budget. Both
+    leave out judges and the models in `unpriced`. `sees`: the smallest difference, in units of a score from 0 to 1,
     that the planned cases and the test cases can see.
     """
 
@@ -124,17 +128,18 @@ class Plan:
 
     def facts(self) -> dict[str, str]:
         """The plan as label and text, for every way of showing it."""
-        money = f"about ${self.estimate_usd:.4f}, at most ${self.at_most_usd:.4f}"
+        money = f"about ${self.estimate_usd:.4f}, at most ${self.at_most_usd:.4f} without retries"
         repeats = f" × {self.repeats} repeats" if self.repeats > 1 else ""
+        grid = f"{number_of(len(self.arms), 'arm')} × {number_of(self.cases, 'case')}{repeats}"
         shown = {
-            "trials": f"{self.trials:,} = {len(self.arms)} arms × {self.cases:,} cases{repeats}",
+            "trials": f"{self.trials:,} = {grid}",
             "in the cache": f"{self.hits:,}, so {self.to_call:,} calls",
             "tokens": f"about {self.input_tokens:,} in, {self.output_tokens:,} out",
             "cost": money + (f", without {', '.join(self.unpriced)}: price unknown" if self.unpriced else ""),
             "run": self.run_id,
         }
         if self.sees:
-            seen = ", ".join(f"{100 * points:.0f} points on {cases}" for cases, points in self.sees.items())
+            seen = ", ".join(_seen(cases, points) for cases, points in self.sees.items())
             shown["can see"] = f"{seen} (with 80 % power, if differences of a case vary by {TYPICAL_SD:g})"
         return shown | ({"notes": "; ".join(self.notes)} if self.notes else {})
 
@@ -152,7 +157,8 @@ class Plan:
 
 def check(design: Design, session: Session, budget_usd: float | None) -> None:
     """Refuse, before anything is sent, what could not work. Raises PlanError naming every fault."""
-    faults = [*_variable_faults(design), *_parameter_faults(design), *_loose_faults(design, session)]
+    faults = [*_arm_faults(design), *_variable_faults(design), *_parameter_faults(design)]
+    faults += _loose_faults(design, session)
     if budget_usd is not None and (unpriced := design.unpriced()):
         faults.append(
             f"no price is known for {', '.join(unpriced)}, so a budget of ${budget_usd:g} cannot be held: give "
@@ -172,12 +178,14 @@ def notes(design: Design, session: Session) -> Iterator[str]:
         yield f"{', '.join(asking)} asks models itself: that is not in the estimate, but it counts against a budget"
     for model in {arm.model.ref: arm.model for arm in design.arms}.values():
         if not model.known:
-            yield f"{model.ref} is not in the catalog: its parameters are not checked, its price may be unknown"
+            near = catalog.nearest(model)
+            meant = f" (did you mean {near}?)" if near else ""
+            yield f"{model.ref} is not in the catalog{meant}: its parameters are not checked, its price may be unknown"
         if model.ends and not model.stand_in:
             over = model.ends < datetime.date.today()
             yield f"{model.ref} {'ended' if over else 'ends'} on {model.ends} (catalog)"
     for prompt in {arm.prompt.ref: arm.prompt for arm in design.arms}.values():
-        if ignored := sorted(set(prompt.config) - catalog.PARAMETERS - {"by_provider"}):
+        if ignored := sorted(set(prompt.config) - PARAMETERS - {"by_provider"}):
             yield f"{prompt.ref}: config {', '.join(ignored)} is kept but not sent: no model parameter"
 
 
@@ -197,7 +205,7 @@ def estimate(design: Design, pairs: Iterator[tuple[Arm, Request, Usage | None]],
         input_tokens += tokens
         asked[id(arm)][0] += 1
         asked[id(arm)][1] += tokens
-        at_most += catalog.worst_case(arm.model, request.messages, request.params["max_tokens"]) or 0.0
+        at_most += catalog.worst_case(arm.model, request) or 0.0
     output_tokens, usd = 0, 0.0
     for arm in design.arms:
         calls, tokens = asked[id(arm)]
@@ -226,16 +234,29 @@ def smallest_differences(cases: int, unseen: int, arms: int) -> dict[str, float]
     """What dev, test and a race over all arms can see, said before money is spent."""
     from workbench.stats import separable_difference, smallest_difference
 
-    shown = {f"{cases} cases": smallest_difference(cases, sd=TYPICAL_SD)}
+    shown = {number_of(cases, "case"): smallest_difference(cases, sd=TYPICAL_SD)}
     if unseen:
-        shown[f"{unseen} test cases"] = smallest_difference(unseen, sd=TYPICAL_SD, alpha=0.025)
+        shown[number_of(unseen, "test case")] = smallest_difference(unseen, sd=TYPICAL_SD, alpha=0.025)
     if arms > 2:
         shown[f"{cases} cases in a race of {arms} arms"] = separable_difference(cases, arms, sd=TYPICAL_SD)
     return shown
 
 
+def _seen(cases: str, difference: float) -> str:
+    return f"{100 * difference:.0f} points on {cases}" if difference <= 1 else f"nothing on {cases}: too few"
+
+
 def _max_tokens(arm: Arm) -> int:
-    return int(arm.prompt.params(arm.model.provider).get("max_tokens", arm.model.default_max_tokens))
+    return int(arm.model.limited(arm.prompt.params(arm.model.provider))["max_tokens"])
+
+
+def _arm_faults(design: Design) -> Iterator[str]:
+    """Rows say which arm they are of by these names: of two arms that share them only one would run."""
+    seen: dict[tuple[str, ...], Arm] = {}
+    for arm in design.arms:
+        names = (arm.prompt.name, arm.prompt.sha, arm.model.provider, arm.model.label)
+        if seen.setdefault(names, arm) is not arm:
+            yield f"{seen[names]} ({seen[names].model.ref}) and {arm} ({arm.model.ref}) have one name: leave one out"
 
 
 def _variable_faults(design: Design) -> Iterator[str]:
@@ -257,9 +278,22 @@ def _parameter_faults(design: Design) -> Iterator[str]:
         tokens = params.get("max_tokens", 1)
         if isinstance(tokens, bool) or not isinstance(tokens, int) or tokens < 1:
             yield f"{arm.prompt.ref}: max_tokens {tokens!r} must be a whole number, 1 or more"
-    for name in {key for arm in design.arms for key in arm.prompt.config} - catalog.PARAMETERS - {"by_provider"}:
-        if "did you mean" in (hint := choices(name, catalog.PARAMETERS)):
-            yield f"config key {name!r} is no model parameter: {hint}"
+    for prompt in {arm.prompt.ref: arm.prompt for arm in design.arms}.values():
+        yield from _config_faults(prompt)
+
+
+def _config_faults(prompt: Prompt) -> Iterator[str]:
+    """Words of a prompt's config that would be ignored and look like misspelt ones."""
+    by_provider = prompt.config.get("by_provider", {})
+    known = catalog.provider_names()
+    for name in by_provider:
+        if name not in known:
+            yield f"{prompt.ref}: config.by_provider names no provider {name!r}: {choices(name, known)}"
+    parts = {"config": prompt.config, **{f"config.by_provider.{name}": own for name, own in by_provider.items()}}
+    for where, keys in parts.items():
+        for name in sorted(set(keys) - PARAMETERS - {"by_provider"}):
+            if "did you mean" in (hint := choices(name, PARAMETERS)):
+                yield f"{prompt.ref}: {where} key {name!r} is no model parameter: {hint}"
 
 
 def _loose_faults(design: Design, session: Session) -> Iterator[str]:
@@ -280,6 +314,7 @@ def arm_facts(arm: Arm) -> dict[str, Any]:
         "prompt_sha": arm.prompt.sha,
         "provider": arm.model.provider,
         "model": arm.model.label,
+        "model_id": arm.model.id,
         "tier": arm.model.tier,
     }
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from contextlib import suppress
+from copy import deepcopy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from workbench.experiment.grid import Trial
 from workbench.experiment.run import Options, Run
-from workbench.report.rows import read_rows, trial_key
+from workbench.report.rows import ENDED, read_rows, trial_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -49,12 +51,18 @@ class RaceReport:
         """The result in plain words."""
         paid = f"{self.trials:,} of {self.planned:,} trials over {self.cases} cases"
         left_out = f"; {self.skipped} cases left out for missing scores" if self.skipped else ""
+        if self.cases and self.skipped == self.cases:
+            return f"Nothing is known of {self.metric}: no case has all its scores ({paid}). {self._why()}".strip()
         if self.winner:
             return f"{self.winner} wins on {self.metric} ({paid}{left_out}). Exploratory: confirm it on test cases."
         alive = ", ".join(self.alive)
         if self.equivalent:
             return f"No arm left differs by more than the margin on {self.metric}: {alive} ({paid}{left_out})."
         return f"Not sure yet which wins on {self.metric}: {alive} are left ({paid}{left_out})."
+
+    def _why(self) -> str:
+        known = self.metric in self.report.metrics
+        return self.report.unscored(self.metric if known else None)
 
     def to_json(self) -> dict[str, Any]:
         """What `--json` writes."""
@@ -75,7 +83,8 @@ class Racing(Run):
 
     def __init__(self, design: Design, session: Session, options: Options, race: Race, metric: str, sign: int) -> None:
         super().__init__(design, session, options)
-        self.race = race
+        self._unrun = race
+        self.race = deepcopy(race)
         self._metric = metric
         self._sign = sign
         self._scores: dict[int, float] = {}
@@ -92,6 +101,10 @@ class Racing(Run):
         return tuple(self.race.beaten)
 
     async def _work(self, client: Client, log: RowLog) -> None:
+        self.race = deepcopy(self._unrun)  # after a stop all blocks are gone through again, each to count once
+        self.cases = self.skipped = 0
+        mark = self.folder / ENDED
+        mark.unlink(missing_ok=True)  # asked at another alpha or margin, it may go on
         finished = self._done_before(log)
         for row in read_rows(log.path):
             self._scores[hash(trial_key(row))] = _number(row["scores"].get(self._metric))
@@ -104,7 +117,9 @@ class Racing(Run):
                 return
             self._score_block(cases)
             if self.race.finished:
-                return
+                break
+        with suppress(OSError):  # it only names the state
+            mark.touch()
 
     def _finished(self, trial: Trial, row: Row) -> None:
         self._scores[trial.key()] = _number(row.scores.get(self._metric))

@@ -10,14 +10,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from workbench.client import Asking, Client
-from workbench.errors import BudgetReached, CallError, NotRecorded, StorageError, UsageError
+from workbench.errors import BudgetReached, StorageError, UsageError
+from workbench.experiment import rows
 from workbench.experiment.grid import Trial, blocks
 from workbench.experiment.plan import notes as plan_notes
 from workbench.experiment.plan import settings_of
 from workbench.experiment.tracing import Tracing
 from workbench.files import write_whole
 from workbench.ledger import Ledger
-from workbench.records import Request, Row
 from workbench.report import Report
 from workbench.report.rows import RowLog
 from workbench.scorers import score
@@ -29,9 +29,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from workbench.client import Session
-    from workbench.experiment.grid import Arm
     from workbench.experiment.plan import Design
-    from workbench.records import Reply
+    from workbench.records import Reply, Request, Row
 
 
 Pending = tuple["Trial", "Request", "Reply | None"]
@@ -96,26 +95,26 @@ class Run:
     do the same as stop but drop the calls under way. Running the same plan again always resumes.
     """
 
-    def __init__(self, design: Design, session: Session, options: Options) -> None:
+    def __init__(self, design: Design, session: Session, options: Options, ledger: Ledger | None = None) -> None:
         self.id = design.run_id
         self.notes = tuple(dict.fromkeys(plan_notes(design, session)))
         self.folder: Path = state_dir("runs", design.run_id)
         self.options = options
-        self.ledger = Ledger(options.budget_usd, session.ledger)
+        self.ledger = ledger or Ledger(options.budget_usd, session.ledger)
         self.traffic = Traffic(options.concurrency)
         self.progress = Progress(design.trials)
         self.watchers: list[Watcher] = []
         self._design = design
         self._session = session
-        self._about = {id(arm): self._constants(arm) for arm in design.arms}
+        self._about = {id(arm): rows.about(arm, design.run_id, session) for arm in design.arms}
         self._stopping = False
-        self._over_budget = ""
+        self._ended_by: BudgetReached | UsageError | None = None
         self._task: asyncio.Task[Report] | None = None
 
     def resume(self) -> Run:
         """Start, or go on after a stop; does nothing while running. Needs a running event loop."""
         if self._task is None or self._task.done():
-            self._stopping, self._over_budget = False, ""
+            self._stopping, self._ended_by = False, None
             self.progress = Progress(self._design.trials, started=time.monotonic())
             for opened in OPENERS:
                 opened(self)
@@ -179,8 +178,8 @@ class Run:
             if log is not None:
                 log.close()
             await client.close()
-        if self._over_budget:
-            self._end("budget reached", f"{self._over_budget}. {self.how_to_resume()}")
+        if self._ended_by is not None:
+            self._end("budget reached", f"{self._ended_by}. {self.how_to_resume()}")
         else:
             self._end("stopped" if self._stopping else "finished", self.how_to_resume() if self._stopping else "")
         await tracing.finish()
@@ -212,7 +211,7 @@ class Run:
             log = RowLog(self.folder)
             self._write_plan()
         except OSError as error:
-            raise StorageError(f"{self.folder} cannot be written: {error}") from None
+            raise StorageError(f"{self.folder} cannot be written: {error.strerror or error}") from None
         return log
 
     def _write_plan(self) -> None:
@@ -233,14 +232,19 @@ class Run:
         await self._crew(self._pending(trials, finished, client), client, log)
 
     def _done_before(self, log: RowLog) -> set[int]:
-        """The trials that need not be done again: a row without an error, and with the score of every judge."""
+        """The trials that need not be done again: a row without an error, with the score of every judge and a price. Of
+        those that lack only the price a hit may know it by now."""
+        self._unpriced: set[int] = set()
         if self.options.cache == "refresh":
             return set()
         judges = [scorer for scorer in self._design.scorers if scorer.asks_models]
-        return log.finished({metric for judge in judges for metric in judge.metrics})
+        finished = log.finished({metric for judge in judges for metric in judge.metrics})
+        self._unpriced = log.unpriced
+        return finished - log.unpriced
 
     async def _crew(self, source: Iterator[Pending], client: Client, log: RowLog) -> None:
-        """Workers, each pulling the next trial when it is free; the first fault ends them all."""
+        """Workers, each pulling the next trial when it is free; the first fault ends them all. Settings or prices that
+        are wrong now only keep new calls from going out: those under way are paid for, so they are waited for."""
         size = min(self.options.concurrency, max(self._design.trials, 1))
         crew = [asyncio.create_task(self._worker(source, client, log)) for _ in range(size)]
         try:
@@ -249,13 +253,15 @@ class Run:
             for worker in crew:
                 worker.cancel()
             await asyncio.gather(*crew, return_exceptions=True)
+        if isinstance(self._ended_by, UsageError):
+            raise self._ended_by
 
     async def _worker(self, source: Iterator[Pending], client: Client, log: RowLog) -> None:
         for number, (trial, request, hit) in enumerate(source):
             try:
                 row = await self._run_trial(client, trial, request, hit)
-            except BudgetReached as reached:
-                self._stopping, self._over_budget = True, str(reached)
+            except (BudgetReached, UsageError) as error:
+                self._stopping, self._ended_by = True, self._ended_by or error
                 return
             log.append(row)
             self._finished(trial, row)
@@ -278,10 +284,13 @@ class Run:
             todo = [trial for trial in block if trial.key() not in finished] if finished else block
             self.progress.kept += len(block) - len(todo)
             requests = [trial.arm.request(trial.case, trial.repeat) for trial in todo]
-            for item in zip(todo, requests, client.lookup(requests), strict=True):
+            for trial, request, hit in zip(todo, requests, client.lookup(requests), strict=True):
                 if self._stopping:
                     return
-                yield item
+                if trial.key() in self._unpriced and (hit is None or hit.cost_usd is None):
+                    self.progress.kept += 1  # its price is still unknown, and nothing is asked again for that
+                    continue
+                yield trial, request, hit
 
     async def _run_trial(self, client: Client, trial: Trial, request: Request, hit: Reply | None) -> Row:
         """One of the two places that catch: a failed call becomes a row with an error. A budget that is reached, a
@@ -289,24 +298,28 @@ class Run:
         about = self._about[id(trial.arm)] | {"case_id": trial.case.id, "repeat": trial.repeat}
         try:
             reply = hit if hit is not None else await client.fetch(request, trial.arm.model)
-        except (BudgetReached, StorageError, UsageError):
+        except BudgetReached as reached:
+            if not reached.uncertain_usd:
+                raise
+            return self._cut_off(reached, rows.failed(about, reached))
+        except (StorageError, UsageError):
             raise
-        except NotRecorded as error:
-            return _row(about, error=f"{trial}: {error}", error_type="NotRecorded")
-        except CallError as error:
-            return _row(
-                about,
-                error=str(error),
-                error_type=type(error).__name__,
-                attempts=error.attempts,
-                request_id=error.request_id,
-                spent_usd=None if error.maybe_charged else 0.0,
-            )
         except Exception as error:  # noqa: BLE001  # a fault of ours or of an SDK must not end a long run
-            return _row(about, error=f"{type(error).__name__}: {error}", error_type=type(error).__name__)
+            return rows.failed(about, error, str(trial))
         judge = Asking(client)
-        scores, reasons = await self._score(trial, reply, judge)
-        return _row(about | _answered(reply), scores=scores, reasons=reasons, judge_cost_usd=judge.cost_usd)
+        try:
+            scores, reasons = await self._score(trial, reply, judge)
+        except BudgetReached as reached:
+            if not (reply.spent_usd or judge.spent_usd or judge.uncertain_usd):
+                raise
+            return self._cut_off(reached, rows.unscored(about, reply, judge, reached))
+        return rows.answered(about, reply, judge, scores=scores, reasons=reasons)
+
+    def _cut_off(self, reached: BudgetReached, row: Row) -> Row:
+        """A trial that the budget ended halfway: nothing more begins, and its row says what it cost; it is tried again
+        on resume."""
+        self._stopping, self._ended_by = True, self._ended_by or reached
+        return row
 
     async def _score(self, trial: Trial, reply: Reply, judge: Asking) -> tuple[dict[str, Any], dict[str, str]]:
         scores: dict[str, Any] = {}
@@ -318,51 +331,6 @@ class Run:
                 if one.reason:
                     reasons[name] = one.reason
         return scores, reasons
-
-    def _constants(self, arm: Arm) -> dict[str, Any]:
-        """What every row of an arm says alike, and what a failed one says of who was asked."""
-        asked = self._session.origin(arm.model.provider)
-        return {
-            "source": "recorded" if asked.recorded else "simulated" if asked.stand_in else "live",
-            "served_by": "",
-            "run_id": self.id,
-            "prompt": arm.prompt.name,
-            "version": arm.prompt.version,
-            "prompt_sha": arm.prompt.sha,
-            "provider": arm.model.provider,
-            "model": arm.model.label,
-            "tier": arm.model.tier,
-            "origin": arm.origin,
-        }
-
-
-def _row(about: dict[str, Any], **found: Any) -> Row:
-    return Row(**about, **found, finished_at=time.time())
-
-
-def _answered(reply: Reply) -> dict[str, Any]:
-    """What a row takes over from its reply."""
-    usage = reply.usage
-    return {
-        "source": reply.source,
-        "served_by": reply.served_by,
-        "output": reply.text,
-        "input_tokens": usage.input_tokens,
-        "cache_write_5m_tokens": usage.cache_write_5m_tokens,
-        "cache_write_1h_tokens": usage.cache_write_1h_tokens,
-        "cache_read_tokens": usage.cache_read_tokens,
-        "output_tokens": usage.output_tokens,
-        "reasoning_tokens": usage.reasoning_tokens,
-        "cost_usd": reply.cost_usd,
-        "spent_usd": reply.spent_usd,
-        "latency_s": reply.latency_s,
-        "waited_s": reply.waited_s,
-        "ttft_s": reply.ttft_s,
-        "cached": reply.cached,
-        "stop_reason": reply.stop_reason,
-        "request_id": reply.request_id,
-        "attempts": reply.attempts,
-    }
 
 
 def _case_lines(design: Design) -> Iterator[str]:

@@ -21,13 +21,13 @@ T = TypeVar("T")
 
 
 @asynccontextmanager
-async def asking(budget_usd: float | None, cache: str) -> AsyncIterator[Asking]:
-    """Ask models within a budget of its own and the session's. `cache` as for runs."""
+async def asking(budget_usd: float | None, cache: str, within: Ledger | None = None) -> AsyncIterator[Asking]:
+    """Ask models within a budget of its own and the session's, or that of the ledger `within`. `cache` as for runs."""
     session = current()
-    cap = budget_usd if budget_usd is not None else session.run_budget_usd
+    cap = budget_usd if budget_usd is not None or within is not None else session.run_budget_usd
     if cap is not None and not cap > 0:
         raise UsageError(f"a budget of {cap} dollars: it must be more than 0")
-    ledger = Ledger(None if cap == math.inf else cap, session.ledger)
+    ledger = Ledger(None if cap == math.inf else cap, within or session.ledger)
     client = Client(session, mode=cache, ledger=ledger, traffic=Traffic(concurrency()))
     try:
         yield Asking(client)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from workbench.datasets import Dataset
     from workbench.labels.verdicts import Judge
+    from workbench.ledger import Ledger
 
 FEWEST = 50
 """Queue labels that a calibration needs before a verdict may rest on it."""
@@ -111,16 +112,12 @@ class Calibration:
         nothing about a vendor's model."""
         return not self.model or self.origin == current().origin(self.model.partition(":")[0]).name
 
-    def is_fresh(self, judge: Judge, dataset: str, *, at: datetime | None = None) -> bool:
-        """Whether a verdict may rest on it: same judge, dataset and origin, at least 50 queue labels, under 90 days,
-        and its anchors, judged again past the cache, still agree."""
-        return not self.stale(judge, dataset, at=at)
-
     async def check_anchors(
-        self, judge: Judge, *, dataset: Dataset | None = None, budget_usd: float | None = None
-    ) -> Calibration:
-        """Judge the anchors again past the cache; the calibration with what came out, saved. Raises LabelError for
-        another judge, or when their labels are gone."""
+        self, judge: Judge, *, dataset: Dataset | None = None, budget_usd: float | None = None,
+        within: Ledger | None = None,
+    ) -> Calibration:  # fmt: skip
+        """Judge the anchors again past the cache; the calibration with what came out, saved. `within`: a ledger that
+        somebody else spends from too. Raises LabelError for another judge, or when their labels are gone."""
         if judge.identity != self.identity:
             raise LabelError(f"judge {judge.name!r} is another one than was calibrated: calibrate it")
         pairs = isinstance(judge, PairJudge)
@@ -130,7 +127,7 @@ class Calibration:
             raise LabelError(f"{label_file(self.dataset)} no longer holds the anchors' labels: calibrate again")
         asked = [one for one in found if one is not None]
         cases = dataset or named_dataset(self.dataset)
-        async with asking(budget_usd, "refresh") as ask:
+        async with asking(budget_usd, "refresh", within) as ask:
             verdicts = await in_order([verdict_on(judge, one, cases, self.passing, ask) for one in asked])
         agree = sum(new == old.verdict for new, old in zip(verdicts, self.anchors, strict=True))
         return save(replace(self, anchors_checked=now(), anchors_agree=agree))

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from workbench.errors import LabelError, choices
 from workbench.labels.store import Label, Value, append, check_value, load_labels, now, who
-from workbench.records import sha256
+from workbench.records import arm_ref, ref_of, sha256
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
+
+    from workbench.scorers import Scorer
 
 SHOWN = 50
 """Items that a table shows at most."""
@@ -34,6 +36,8 @@ class Rows(Protocol):
     def cases(self) -> dict[str, dict[str, Any]]: ...
 
     def rows(self) -> Iterator[dict[str, Any]]: ...
+
+    def scorer_of(self, metric: str) -> Scorer | None: ...
 
 
 @dataclass(frozen=True)
@@ -142,24 +146,20 @@ def label_queue(
         raise LabelError(f"no metric {chosen!r} in this run: {choices(chosen, report.metrics)}")
     rows = sorted(
         (row for row in _wanted(report, arms) if row["output"] is not None),
-        key=lambda row: sha256(f"{seed}/{row['case_id']}/{arm_of(row)}/{row['repeat']}"),
+        key=lambda row: sha256(f"{seed}/{row['case_id']}/{arm_ref(row)}/{row['repeat']}"),
     )
     items: dict[tuple[str, tuple[str, ...]], Item] = {}
     for row in rows:
         case = report.cases[row["case_id"]]
         hidden = {"score": row["scores"].get(chosen), "reason": row["reasons"].get(chosen, "")}
-        item = Item(case["id"], case["inputs"], case["expected"], (row["output"],), (arm_of(row),), hidden)
+        item = Item(case["id"], case["inputs"], case["expected"], (row["output"],), (arm_ref(row),), hidden)
         items.setdefault(item.reply, item)
         if len(items) == n:
             break
     if not items:
         raise LabelError("this report has no replies to label")
-    return LabelQueue(report.plan["dataset"]["name"], chosen, items.values(), _bounds(report.plan, chosen))
-
-
-def arm_of(row: Mapping[str, Any]) -> str:
-    """How the arm of a row is written."""
-    return f"{row['prompt']}@{row['version']} × {row['model']}"
+    scorer = report.scorer_of(chosen)
+    return LabelQueue(report.plan["dataset"]["name"], chosen, items.values(), scorer.bounds if scorer else None)
 
 
 def _wanted(report: Rows, arms: Iterable[str] | None) -> Iterator[dict[str, Any]]:
@@ -167,19 +167,14 @@ def _wanted(report: Rows, arms: Iterable[str] | None) -> Iterator[dict[str, Any]
     if arms is None:
         yield from rows
         return
-    names = {arm_of(arm) for arm in report.plan["arms"]}
+    names = {arm_ref(arm) for arm in report.plan["arms"]}
     wanted = {" × ".join(part.strip() for part in one.split("×")) for one in arms}
     known = names | {name.partition(" × ")[0] for name in names}
     if unknown := wanted - known:
         raise LabelError(f"no arm {min(unknown)!r} in this run: {choices(min(unknown), known)}")
     for row in rows:
-        if {arm_of(row), f"{row['prompt']}@{row['version']}"} & wanted:
+        if {arm_ref(row), ref_of(row)} & wanted:
             yield row
-
-
-def _bounds(plan: Mapping[str, Any], metric: str) -> tuple[float, float] | None:
-    found = next((one for one in plan["scorers"] if metric in (one["metrics"] or [one["name"]])), None)
-    return (found["bounds"][0], found["bounds"][1]) if found and found["bounds"] else None
 
 
 def _said(hidden: Mapping[str, Any]) -> str:

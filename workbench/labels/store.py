@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import getpass
 import json
-import os
 import re
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
 from workbench.datasets import dataset_names, load_dataset
-from workbench.errors import LabelError, StorageError, choices
+from workbench.errors import LabelError, choices
+from workbench.files import append_line, lines
 from workbench.records import sha256
 from workbench.settings import workspace
 
@@ -111,10 +111,11 @@ def load_labels(dataset: str) -> Labels:
     """The labels of a dataset, none if there is no file. Raises LabelError naming file and line."""
     path = label_file(dataset)
     try:
-        lines = path.read_text("utf-8").split("\n") if path.exists() else []
-    except (OSError, UnicodeDecodeError) as error:
-        raise LabelError(f"{path}: cannot be read: {error}") from None
-    return Labels(dataset, [_read(line, f"{path}, line {i}") for i, line in enumerate(lines, 1) if line.strip()])
+        # a last line without its end counts: an editor leaves one, and this file is edited by hand
+        held = [line for _, line in lines(path, torn=True)] if path.exists() else []
+    except OSError as error:
+        raise LabelError(f"{path}: cannot be read: {error.strerror or error}") from None
+    return Labels(dataset, [_read(line, f"{path}, line {i}") for i, line in enumerate(held, 1) if line.strip()])
 
 
 def label(
@@ -134,22 +135,7 @@ def label(
 
 def append(dataset: str, one: Label) -> Label:
     """Write one label; it is in the file when this returns. Raises StorageError."""
-    path = label_file(dataset)
-    line = (one.to_json() + "\n").encode("ascii")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
-        try:
-            size = os.fstat(file).st_size
-            # an editor, or a crash, may have left the last line open
-            opened = size > 0 and os.pread(file, 1, size - 1) != b"\n"
-            written = os.write(file, b"\n" + line if opened else line)
-        finally:
-            os.close(file)
-        if written < len(line):
-            raise OSError("the disk is full")
-    except OSError as error:
-        raise StorageError(f"{path}: cannot be written: {error}. Free space or rights, then label it again.") from None
+    append_line(label_file(dataset), one.to_json(), "Free space or rights, then label it again.")
     return one
 
 
@@ -196,7 +182,7 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
-def _read(line: str, where: str) -> Label:
+def _read(line: bytes, where: str) -> Label:
     try:
         entry = json.loads(line)
         found = Label(**{name: _tuple(entry[name]) for name in Label.__slots__})

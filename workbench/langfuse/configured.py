@@ -49,10 +49,14 @@ def who_is_at(url: str) -> Any:
     import json
     from http.client import HTTPConnection, HTTPException
 
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+        port = parts.port or 80
+    except ValueError:  # no address at all
+        return None
     if parts.hostname not in ("127.0.0.1", "localhost", "::1"):
         return None
-    probe = HTTPConnection(str(parts.hostname), parts.port or 80, timeout=PROBE_S)
+    probe = HTTPConnection(str(parts.hostname), port, timeout=PROBE_S)
     try:
         probe.request("GET", "/sim/identity")
         return json.loads(probe.getresponse().read(4096))

@@ -5,14 +5,16 @@ Item ids are unique in a project, so a case's is `<dataset>:<case id>`; pushing 
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from workbench.datasets import Dataset, dataset_of
 from workbench.errors import DatasetError, LangfuseError, LangfuseMissing, LangfuseRefused
+from workbench.langfuse.masking import Mask, key_in
 from workbench.langfuse.rules import LARGEST_ITEM, LONGEST_NAME, check_name, check_texts
 from workbench.langfuse.server import ONCE, Server, at_once, in_path
-from workbench.langfuse.wire import length, plain, size, whole_floats, with_floats
+from workbench.langfuse.wire import length, plain, size, texts, whole_floats, with_floats
 from workbench.records import Case, canonical, sha256
 
 if TYPE_CHECKING:
@@ -24,10 +26,12 @@ PAGE = 50
 
 @dataclass(frozen=True, slots=True)
 class Pushed:
-    """What `push_items` did: how many items were created or updated, and the hashes of all that were given."""
+    """What `push_items` did: how many items were created or updated, how many of these were `hidden` because they hold
+    a key, and the hashes of all that were given."""
 
     count: int
     hashes: frozenset[str]
+    hidden: int = 0
 
 
 def item_id(dataset: str, case_id: str) -> str:
@@ -44,19 +48,29 @@ def push_items(
     known: AbstractSet[str] = frozenset(),
 ) -> Pushed:
     """Create or update an item for each case. `masked` is applied to inputs, expected value and tags, and the items are
-    marked: they are never pulled back. `known`: hashes from an earlier `Pushed` that the server still holds; those
-    items are not sent again.
+    marked: they are never pulled back. Without it the workspace's mask is, to those that hold a key. `known`: hashes
+    from an earlier `Pushed` that the server still holds; those items are not sent again.
 
-    Raises LangfuseRefused before anything is sent, naming the case: data that is no JSON, over 4.5 MB, an id too long.
+    Raises LangfuseRefused before anything is sent, naming the case: data that is no JSON, over 4.5 MB, an id too long
+    or with a key in it; SettingsError for a wrong mask.
     """
     check_name(f"dataset {name!r}", name)
-    bodies = [_body(name, case, masked) for case in cases]
+    mask = masked or Mask.of_workspace().mask_data
+    bodies = [_body(name, case, mask if masked or holds_key(case) else None) for case in cases]
     hashes = [sha256(canonical(body)) for body in bodies]
     new = [body for body, sha in zip(bodies, hashes, strict=True) if sha not in known]
     if new:
         dataset_id(server, name)
         at_once(lambda body: _send(server, body), new)
-    return Pushed(len(new), frozenset(hashes))
+    hidden = 0 if masked else sum("masked" in body["metadata"] for body in new)
+    return Pushed(len(new), frozenset(hashes), hidden)
+
+
+def holds_key(case: Case) -> bool:
+    """Whether a case must not go out as it is."""
+    with suppress(RecursionError):  # that is no plain data, and is refused as such
+        return key_in("\n".join(texts([dict(case.inputs), case.expected, list(case.tags)]))) is not None
+    return False
 
 
 def pull_dataset(server: Server, name: str) -> Dataset:
@@ -97,6 +111,8 @@ def dataset_id(server: Server, name: str) -> str:
 
 def _body(name: str, case: Case, masked: Callable[[Any], Any] | None) -> dict[str, Any]:
     """A case as the arguments of the SDK's call. Raises LangfuseRefused."""
+    if kind := key_in(case.id):
+        raise LangfuseRefused(f"dataset {name}: the id of a case holds what looks like a key ({kind}): rename the case")
     where = f"dataset {name}, case {case.id!r}"
     try:
         inputs, expected = plain(dict(case.inputs)), plain(case.expected)

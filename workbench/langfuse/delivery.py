@@ -1,12 +1,11 @@
-"""Handing one batch after the other to Langfuse: sizes, refusals of single parts, and waiting when it asks us to."""
+"""Handing one batch after the other to Langfuse: sizes, and refusals of single parts."""
 
 from __future__ import annotations
 
 import json
-from threading import Event
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from workbench.errors import LangfuseAway, LangfuseRefused
+from workbench.errors import LangfuseRefused
 from workbench.langfuse.otlp import encode
 from workbench.langfuse.server import ONCE
 
@@ -14,11 +13,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from workbench.langfuse.otlp import Span
+    from workbench.langfuse.patience import Patience
     from workbench.langfuse.server import Server
     from workbench.langfuse.traces import Trial
 
 Part = TypeVar("Part")
-Answer = TypeVar("Answer")
 
 SCORES = 100
 SCORES_AFTER_413 = 15
@@ -27,38 +26,7 @@ SCORE_BYTES = 800_000
 """The server takes 1 MB."""
 
 TOO_LARGE = 413
-TOO_MANY = 429
 WRONG_DATA = (400, TOO_LARGE, 422)
-SHORTEST_WAIT_S = 0.1
-"""What a wait of nothing counts as, so that a server that always says "at once" is left alone some day."""
-
-
-class Patience:
-    """How long one sending may wait in all for a server that asks for patience. `stop`: set when somebody cannot wait
-    any longer; `over`: the server did not take something, so there is no use in asking it for more."""
-
-    def __init__(self, seconds: float = 30.0, stop: Event | None = None) -> None:
-        self.left_s = seconds
-        self.over = False
-        self._stop = stop or Event()
-
-    def ask(self, ask: Callable[[], Answer]) -> Answer:
-        """The answer, after as many waits as a 429 asks for and patience allows. Raises what `ask` raises."""
-        while True:
-            if self._stop.is_set():
-                raise LangfuseAway("stopped before everything was sent")
-            try:
-                return ask()
-            except LangfuseAway as error:
-                if error.status != TOO_MANY or not self._wait(error.retry_after_s):
-                    raise
-
-    def _wait(self, seconds: float | None) -> bool:
-        wait = max(1.0 if seconds is None else seconds, SHORTEST_WAIT_S)
-        if wait > self.left_s:
-            return False
-        self.left_s -= wait
-        return not self._stop.wait(seconds if seconds is not None else wait)
 
 
 class Delivery:

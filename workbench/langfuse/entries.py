@@ -42,6 +42,7 @@ class Entry:
     `rows.jsonl` that are confirmed, `head`: hash of how that file began. `dataset_id` and `links` (content hash of a
     prompt -> its name and Langfuse version) are None until they were asked for. `rejected`: how many trials and scores
     Langfuse did not take, `reasons`: why; `notes`: what else went without; `error`: why the rest has not gone yet.
+    `first_for`: the Langfuse that it was meant for before, when it was sent to another one.
     """
 
     run_id: str
@@ -57,11 +58,23 @@ class Entry:
     reasons: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     error: str = ""
+    first_for: str = ""
 
     def is_for(self, address: Address) -> bool:
         """Whether it goes to this project. A stand-in's address changes with every start, so its key alone counts."""
         same_place = address.stand_in if self.stand_in else address.url == self.url and not address.stand_in
         return same_place and address.public_key == self.public_key
+
+    def may_go_to(self, address: Address) -> bool:
+        """Whether this project may have it: its own, or another one while its own was never reached, as with an address
+        or a key that was wrong. A stand-in never gets by itself what was meant for a real server."""
+        unreached = not self.project and not self.stand_in
+        return self.is_for(address) or (unreached and (address.url == self.url or not address.stand_in))
+
+    def sent_to(self, address: Address) -> Entry:
+        """The entry on its way to that project: all of it, whatever its own has got."""
+        first = self.first_for or self.where
+        return Entry(self.run_id, address.url, address.public_key, address.stand_in, first_for=first)
 
     @property
     def where(self) -> str:
@@ -126,11 +139,18 @@ def load(run_id: str) -> Entry | None:
         ) from None
 
 
-def load_all() -> list[Entry]:
-    """Every entry, by run id. Raises StorageError for a file that cannot be read."""
+def load_all() -> tuple[list[Entry], tuple[str, ...]]:
+    """Every entry, by run id; and of each file that cannot be read what to do about it."""
     folder = state_dir("outbox")
-    names = sorted(path.name for path in folder.glob("*.json") if _RUN_FILE.fullmatch(path.name))
-    return [entry for name in names if (entry := load(name.removesuffix(".json"))) is not None]
+    found, broken = [], []
+    for name in sorted(path.name for path in folder.glob("*.json") if _RUN_FILE.fullmatch(path.name)):
+        try:
+            entry = load(name.removesuffix(".json"))
+        except StorageError as error:
+            broken.append(str(error))
+        else:
+            found += [entry] if entry is not None else []
+    return found, tuple(broken)
 
 
 def save(entry: Entry) -> None:

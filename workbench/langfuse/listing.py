@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
+REDIRECT = "with --redirect those for another Langfuse go to the one that is set now"
 HEADINGS = ("run", "results", "for", "why")
 
 
@@ -27,14 +28,22 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True)
 class Unsent:
-    """The runs with something unsent. Iterate for Waiting."""
+    """The runs with something unsent. Iterate for Waiting. `rejected`: run id -> parts that Langfuse rejected, which
+    are not sent again; `broken`: entries that cannot be read, each with the cure."""
 
     runs: tuple[Waiting, ...]
+    rejected: Mapping[str, int] = field(default_factory=dict)
+    broken: tuple[str, ...] = ()
 
     @property
     def rows(self) -> int:
         """Results that are unsent, over all runs."""
         return sum(one.rows for one in self.runs)
+
+    @property
+    def complete(self) -> bool:
+        """Whether nothing is left to send, as far as all can be read."""
+        return not self.runs and not self.broken
 
     def __iter__(self) -> Iterator[Waiting]:
         return iter(self.runs)
@@ -43,10 +52,10 @@ class Unsent:
         return len(self.runs)
 
     def __str__(self) -> str:
-        if not self.runs:
-            return "everything is in Langfuse"
         lines = [f"{one.run_id}: {one.rows:,} results for {one.where}: {one.why}" for one in self.runs]
-        return "\n".join([*lines, "`workbench langfuse sync` sends them"])
+        if self.runs:
+            lines.append(f"`workbench langfuse sync` sends them; {REDIRECT}")
+        return in_all([*lines, *self.broken], self.rejected)
 
     def __repr__(self) -> str:
         return f"Unsent({len(self.runs)} runs, {self.rows:,} results)"
@@ -54,4 +63,15 @@ class Unsent:
     def _repr_html_(self) -> str:
         from workbench.tables import plain_table
 
-        return plain_table(HEADINGS, [one.cells() for one in self.runs], "Not yet in Langfuse")
+        told = in_all([*(["Not yet in Langfuse"] if self.runs else []), *self.broken], self.rejected)
+        return plain_table(HEADINGS, [one.cells() for one in self.runs], told.replace("\n", "; "))
+
+
+def in_all(left: Iterable[str], rejected: Mapping[str, int]) -> str:
+    """What is `left`, a line each, or that nothing is; and what Langfuse rejected of which runs."""
+    runs = ", ".join(f"{run_id} ({count:,})" for run_id, count in rejected.items())
+    parts = f"{sum(rejected.values()):,} parts that Langfuse rejected: {runs}"
+    lines = list(left)
+    if not lines:
+        return f"everything is in Langfuse{f', except {parts}' if rejected else ''}"
+    return "\n".join([*lines, *([f"not in Langfuse: {parts}"] if rejected else [])])

@@ -8,22 +8,23 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from workbench.errors import LangfuseError, WorkbenchError
+from workbench.files import json_lines
 from workbench.langfuse import entries
-from workbench.langfuse.delivery import Delivery, Patience
+from workbench.langfuse.delivery import Delivery
 from workbench.langfuse.entries import BeingSent, Entry
-from workbench.langfuse.listing import Unsent, Waiting
+from workbench.langfuse.listing import REDIRECT, Unsent, Waiting, in_all
 from workbench.langfuse.masking import Mask
 from workbench.langfuse.otlp import size
+from workbench.langfuse.patience import Patience
 from workbench.langfuse.preparing import hopeless, prepare
 from workbench.langfuse.sent_rows import Rows
 from workbench.langfuse.traces import Place, Traces
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from pathlib import Path
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from threading import Event
 
     from workbench.langfuse.server import Address, Server
@@ -60,31 +61,40 @@ class Sent:
 @dataclass(frozen=True, slots=True)
 class Synced:
     """What `sync` did: a Sent for each run of this server that had something to send, and the runs that wait for
-    another one."""
+    another one. `rejected` and `broken` as in Unsent."""
 
     sent: tuple[Sent, ...]
     elsewhere: tuple[Waiting, ...]
+    rejected: Mapping[str, int] = field(default_factory=dict)
+    broken: tuple[str, ...] = ()
 
     @property
     def unsent(self) -> int:
         """Rows that are still waiting, for whichever server."""
         return sum(one.unsent for one in self.sent) + sum(one.rows for one in self.elsewhere)
 
+    @property
+    def complete(self) -> bool:
+        """Whether nothing is left to send, as far as all can be read."""
+        return not self.unsent and not self.broken
+
     def __str__(self) -> str:
-        lines = [
-            *map(str, self.sent),
-            *(f"{one.run_id}: {one.rows:,} results wait for {one.where}" for one in self.elsewhere),
-        ]
-        return "\n".join(lines) or "everything is in Langfuse"
+        waiting = [f"{one.run_id}: {one.rows:,} results wait for {one.where}; {REDIRECT}" for one in self.elsewhere]
+        return in_all([*map(str, self.sent), *waiting, *self.broken], self.rejected)
 
 
 def open_entry(run_id: str, address: Address) -> Entry:
     """Note, before a run makes its first row, where its results go. A run that is resumed keeps its entry, and while
-    something waits for another server, that server too. Raises StorageError."""
+    something waits for another server, that server too, unless it was never reached. Raises StorageError."""
     there = entries.load(run_id)
-    if there is not None and (there.is_for(address) or there.waiting()):
+    if there is not None and there.is_for(address):
         return there
-    entry = Entry(run_id, address.url, address.public_key, address.stand_in)
+    if there is None or not there.waiting():
+        entry = Entry(run_id, address.url, address.public_key, address.stand_in)
+    elif there.may_go_to(address):
+        entry = there.sent_to(address)
+    else:
+        return there
     entries.save(entry)
     return entry
 
@@ -106,35 +116,49 @@ def send(
 
 
 def sync(
-    server: Server, on_progress: Told | None = None, *, mask_items: bool = False, stop: Event | None = None
+    server: Server,
+    on_progress: Told | None = None,
+    *,
+    mask_items: bool = False,
+    redirect: bool = False,
+    stop: Event | None = None,
 ) -> Synced:
-    """Send everything that waits for this server. Options and errors as in `send`; nobody answers: tried once."""
+    """Send everything that waits for this server, or for one that was never reached; with `redirect` whatever it waits
+    for, each run from its first row. Options and errors as in `send`; nobody answers: tried once."""
     patience = Patience(PATIENCE_S, stop)
     sent: list[Sent] = []
     elsewhere = []
-    for entry in entries.load_all():
+    found, broken = entries.load_all()
+    for entry in found:
         if not (rows := entry.waiting()):
             continue
-        if not entry.is_for(server.address):
+        if not (redirect or entry.may_go_to(server.address)):
             elsewhere.append(_waiting(entry, rows))
         elif sent and patience.over:
             sent.append(Sent(entry.run_id, unsent=rows, reason=sent[-1].reason))
         else:
-            sent.append(_send(server, entry.run_id, on_progress, mask_items, patience))
-    return Synced(tuple(sent), tuple(elsewhere))
+            sent.append(_send(server, entry.run_id, on_progress, mask_items, patience, redirect=redirect))
+    return Synced(tuple(sent), tuple(elsewhere), _rejected(entries.load_all()[0]), broken)
 
 
 def unsent() -> Unsent:
-    """The runs with results that Langfuse has not confirmed. Raises StorageError."""
-    found = [(entry, entry.waiting()) for entry in entries.load_all()]
-    return Unsent(tuple(_waiting(entry, rows) for entry, rows in found if rows))
+    """The runs with results that Langfuse has not confirmed."""
+    found, broken = entries.load_all()
+    waiting = [_waiting(entry, rows) for entry in found if (rows := entry.waiting())]
+    return Unsent(tuple(waiting), _rejected(found), broken)
+
+
+def _rejected(found: Iterable[Entry]) -> dict[str, int]:
+    return {entry.run_id: entry.rejected for entry in found if entry.rejected}
 
 
 def _waiting(entry: Entry, rows: int) -> Waiting:
     return Waiting(entry.run_id, rows, entry.where, entry.error or "not sent yet")
 
 
-def _send(server: Server, run_id: str, told: Told | None, mask_items: bool, patience: Patience) -> Sent:
+def _send(
+    server: Server, run_id: str, told: Told | None, mask_items: bool, patience: Patience, *, redirect: bool = False
+) -> Sent:
     mask = Mask.of_workspace()
     try:
         with entries.held(run_id):
@@ -142,7 +166,9 @@ def _send(server: Server, run_id: str, told: Told | None, mask_items: bool, pati
             if entry is None or not (rows := entry.waiting()):
                 return Sent(run_id)
             if not entry.is_for(server.address):
-                return Sent(run_id, unsent=rows, reason=f"they wait for {entry.where}")
+                if not (redirect or entry.may_go_to(server.address)):
+                    return Sent(run_id, unsent=rows, reason=f"they wait for {entry.where}")
+                entry = entry.sent_to(server.address)
             return _Sending(server, entry, mask, patience).go(told, mask_items)
     except BeingSent as busy:
         entry = entries.load(run_id)
@@ -160,6 +186,7 @@ class _Sending:
     trials: int = 0
     scores: int = 0
     rejected: int = 0
+    unreadable: int = 0
     delivery: Delivery = field(init=False)
 
     def __post_init__(self) -> None:
@@ -176,15 +203,17 @@ class _Sending:
         if reason != self.entry.error:
             self._save(replace(self.entry, error=reason))
         left = self.entry.waiting()
-        return Sent(
-            self.entry.run_id, self.trials, self.scores, self.rejected, left, reason if left else "", self.entry.notes
-        )
+        moved = f"to {self.entry.where}, instead of {self.entry.first_for}"
+        lost = f"{self.unreadable} lines of {self.entry.rows.name} are no rows and were left out"
+        notes = (*[moved] * bool(self.entry.first_for), *[lost] * bool(self.unreadable), *self.entry.notes)
+        return Sent(self.entry.run_id, self.trials, self.scores, self.rejected, left, reason if left else "", notes)
 
     def _batches(self, told: Told | None, mask_items: bool) -> None:
         folder = self.entry.rows.parent
         plan = json.loads((folder / "plan.json").read_text("utf-8"))
-        cases = {one["id"]: one for one in _cases(folder / "cases.jsonl")}
+        cases = {one["id"]: one for _, one in json_lines(folder / "cases.jsonl", "a case")}
         rows = Rows(self.entry.rows)
+        self.unreadable = rows.unreadable
         hidden = self.mask if mask_items else None
         self._save(prepare(self.server, self.entry, plan, list(cases.values()), hidden, self.patience))
         place = Place(self.entry.project, self.entry.dataset_id or "", self.entry.links or {})
@@ -230,11 +259,6 @@ def _batched(rows: Rows, offset: int, traces: Traces) -> Iterator[tuple[list[Tri
         end = line.end
     if lines:
         yield trials, lines, end
-
-
-def _cases(path: Path) -> Iterator[dict[str, Any]]:
-    with path.open(encoding="utf-8") as file:
-        yield from map(json.loads, file)
 
 
 def _broken(entry: Entry, error: Exception) -> str:

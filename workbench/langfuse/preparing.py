@@ -9,10 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from workbench.errors import LangfuseAway, LangfuseError, PromptError
 from workbench.files import write_whole
-from workbench.langfuse.datasets import dataset_id, item_id, push_items
-from workbench.langfuse.masking import Mask, key_in
+from workbench.langfuse.datasets import dataset_id, holds_key, item_id, push_items
 from workbench.langfuse.prompts import push
-from workbench.langfuse.wire import texts
 from workbench.prompts import Prompt, load_prompt
 from workbench.records import Case, canonical, sha256
 from workbench.settings import state_dir
@@ -21,8 +19,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
-    from workbench.langfuse.delivery import Patience
     from workbench.langfuse.entries import Entry
+    from workbench.langfuse.masking import Mask
+    from workbench.langfuse.patience import Patience
     from workbench.langfuse.server import Server
 
 KEYS_REFUSED = (401, 403)
@@ -43,7 +42,7 @@ def prepare(
 
     Raises LangfuseAway, and LangfuseRefused for wrong keys.
     """
-    project = patience.ask(lambda: server.project)
+    project = server.project
     links, unlinked = _links(server, plan["prompts"], patience)
     dataset, missing = _dataset(server, str(plan["dataset"]["name"]), cases, mask, patience)
     return replace(entry, project=project, links=links, dataset_id=dataset, notes=(*unlinked, *missing))
@@ -86,7 +85,7 @@ def _dataset(
         items = _Items(server, name, mask)
         for start in range(0, len(cases), AT_ONCE):
             patience.ask(partial(items.push, cases[start : start + AT_ONCE]))
-        if items.hidden and mask is None:
+        if items.hidden:
             notes.append(f"{items.hidden} items of dataset {name} hold a key: they went out masked")
     except LangfuseError as error:
         _stop_for(error)
@@ -105,8 +104,7 @@ class _Items:
     def __init__(self, server: Server, name: str, mask: Mask | None) -> None:
         self.hidden = 0
         self._server, self._name = server, name
-        self._all_masked = mask is not None
-        self._mask = mask or Mask.of_workspace()
+        self._mask = mask
         self._path: Path | None = None
         if not server.stand_in:
             self._path = state_dir("outbox") / f"items-{sha256(server.identity)[:16]}.json"
@@ -115,17 +113,15 @@ class _Items:
     def push(self, cases: Sequence[Mapping[str, Any]]) -> None:
         """Create or update their items, and remember that they are there."""
         new: dict[str, str] = {}
-        chosen: tuple[list[Case], list[Case]] = ([], [])
+        chosen: list[Case] = []
         for one in cases:
-            hide = self._all_masked or key_in("\n".join(texts(one))) is not None
-            held = sha256(canonical([dict(one), hide]))
-            if self._held.get(item_id(self._name, one["id"])) != held:
-                new[item_id(self._name, one["id"])] = held
-                chosen[hide].append(Case(one["id"], one["inputs"], one["expected"], tuple(one["tags"]), one["split"]))
-        verbatim, hidden = chosen
-        push_items(self._server, self._name, verbatim)
-        push_items(self._server, self._name, hidden, masked=self._mask.mask_data)
-        self.hidden += len(hidden)
+            case = Case(one["id"], one["inputs"], one["expected"], tuple(one["tags"]), one["split"])
+            held = sha256(canonical([dict(one), self._mask is not None or holds_key(case)]))
+            if self._held.get(item_id(self._name, case.id)) != held:
+                new[item_id(self._name, case.id)] = held
+                chosen.append(case)
+        masked = None if self._mask is None else self._mask.mask_data
+        self.hidden += push_items(self._server, self._name, chosen, masked=masked).hidden
         if self._path is not None and new:
             self._held = self._read() | new
             write_whole(self._path, json.dumps(self._held, indent=1))

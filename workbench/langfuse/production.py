@@ -79,26 +79,25 @@ def keep(server_identity: str, remote: Remote) -> None:
 
 
 def write_lock(remote: Remote, server_identity: str) -> Path:
-    """Write `production.lock` beside the prompt's versions in the workspace; same content, same bytes.
+    """Write `production.lock` beside the prompt's versions in the workspace; same content, same bytes. One from a real
+    server is left as it is by a stand-in: applications rely on it.
 
     Raises StorageError.
     """
-    path = prompt_folders(remote.prompt.name)[0] / LOCK
-    _write(path, _text(remote, server_identity))
-    return path
-
-
-def read_lock(name: str) -> Kept | None:
-    """The lock in the workspace, else the shipped one, else None. Raises PromptError for one that was changed."""
-    paths = (folder / LOCK for folder in prompt_folders(name))
-    return next((_read(path, name) for path in paths if _is_there(path)), None)
+    locks = [folder / LOCK for folder in prompt_folders(remote.prompt.name)]
+    if not _is_stand_in(server_identity) or all(_is_stand_in(_server_of(path)) for path in locks if _is_there(path)):
+        _write(locks[0], _text(remote, server_identity))
+    return locks[0]
 
 
 def fallback(server: Server | None, name: str, why: LangfuseError | PromptError) -> Production:
     """What was confirmed here last, else the lock. Raises `why`, with the cure, if there is neither."""
     refused: list[str] = []
     locks = [path for folder in prompt_folders(name) if _is_there(path := folder / LOCK)]
-    for path in [*_candidates(server, name), *locks[:1]]:
+    paths = [*_candidates(server, name), *locks[:1]]
+    if server is None:  # nobody knows which project is meant: a stand-in's is the last resort
+        paths.sort(key=lambda path: _is_stand_in(_server_of(path)))
+    for path in paths:
         try:
             kept = _read(path, name)
         except PromptError as error:
@@ -143,18 +142,27 @@ def _is_of(path: Path, server: Server | None) -> int:
     """How surely a file is of this server: 2 the same project, 1 the same address, 0 another."""
     if server is None:
         return 0
+    identity = _server_of(path)
+    # Asking for the project now would be a second attempt.
+    if server.known_project is not None and identity == server.identity:
+        return 2
+    return int(identity.partition("#")[0] == (STAND_IN if server.stand_in else server.address.url))
+
+
+def _server_of(path: Path) -> str:
+    """The project that a kept file or a lock names, empty where it cannot be read."""
     with suppress(OSError, ValueError, AttributeError, RecursionError):
-        identity = str(json.loads(path.read_text("utf-8")).get("server"))
-        # Asking for the project now would be a second attempt.
-        if server.known_project is not None and identity == server.identity:
-            return 2
-        return int(identity.partition("#")[0] == (STAND_IN if server.stand_in else server.address.url))
-    return 0
+        return str(json.loads(path.read_text("utf-8")).get("server"))
+    return ""
+
+
+def _is_stand_in(identity: str) -> bool:
+    return identity.partition("#")[0] == STAND_IN
 
 
 def _may_answer_for(kept: Kept, server: Server | None) -> bool:
     """What a stand-in had in production never answers for a real server."""
-    return server is None or server.stand_in or kept.server.partition("#")[0] != STAND_IN
+    return server is None or server.stand_in or not _is_stand_in(kept.server)
 
 
 def _text(remote: Remote, server: str) -> str:

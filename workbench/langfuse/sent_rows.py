@@ -3,19 +3,30 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import MISSING, dataclass, fields
 from typing import TYPE_CHECKING, Any
 
-from workbench.records import ROW_FIELDS
+from workbench import records
+from workbench.files import lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from dataclasses import Field
     from pathlib import Path
 
 Row = dict[str, Any]
+
+
+def _is_needed(one: Field[Any]) -> bool:
+    return one.default is MISSING and one.default_factory is MISSING
+
+
 _ABOUT = ("prompt", "prompt_sha", "provider", "model", "case_id", "repeat")
-_ADDED_LATER: Row = {"finished_at": None}
-_NEEDED = frozenset(ROW_FIELDS) - _ADDED_LATER.keys()
+_NEEDED = frozenset(one.name for one in fields(records.Row) if _is_needed(one))
+_OMITTED: Row = {one.name: one.default for one in fields(records.Row) if one.default is not MISSING} | {
+    "judge_spent_usd": None
+}
+"""What a row says that was written before a field was added: what a judge cost then, nobody noted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +44,7 @@ class Rows:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self.count = 0
+        self.count = self.unreadable = 0
         self._tries: dict[int, tuple[int, int]] = {}
         self._end: int | None = None
         self._end = self._scan()
@@ -59,6 +70,7 @@ class Rows:
             self.count += 1
             whole = end
             if row is None:
+                self.unreadable += 1
                 continue
             first = once.setdefault(_about(row), start)
             if first != start:
@@ -69,14 +81,8 @@ class Rows:
         return next(row for _, _, row in self._lines(start))
 
     def _lines(self, start: int) -> Iterator[tuple[int, int, Row | None]]:
-        with self._path.open("rb") as file:
-            file.seek(start)
-            for line in file:
-                end = start + len(line)
-                if not line.endswith(b"\n") or (self._end is not None and end > self._end):
-                    return  # still being written, or cut off by a crash
-                yield start, end, _row(line)
-                start = end
+        for at, line in lines(self._path, start, self._end):
+            yield at, at + len(line), _row(line)
 
 
 def _row(line: bytes) -> Row | None:
@@ -86,8 +92,8 @@ def _row(line: bytes) -> Row | None:
         return None
     if not isinstance(row, dict) or not row.keys() >= _NEEDED:
         return None
-    whole = isinstance(row["scores"], dict) and isinstance(row["reasons"], dict)
-    return _ADDED_LATER | row if whole else None
+    whole = isinstance(row.get("scores"), dict) and isinstance(row.get("reasons"), dict)
+    return _OMITTED | row if whole else None
 
 
 def _about(row: Row) -> int:

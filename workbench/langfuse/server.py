@@ -1,12 +1,14 @@
 """A Langfuse server: one connection, every answer checked, every failure one of our errors.
 
 The only importer of the SDK, and of its generated client alone: `Langfuse()` would fall back to the public cloud, share
-one connection for one key whatever the address, and drop what it cannot send. Nothing retries here.
+one connection for one key whatever the address, and drop what it cannot send. What is only read is asked again when the
+server says when; nothing else is.
 """
 
 from __future__ import annotations
 
 import gzip
+import re
 import time
 from base64 import b64encode
 from concurrent.futures import ThreadPoolExecutor
@@ -19,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 from urllib.parse import quote, urlsplit
 
 from workbench.errors import LangfuseAway, LangfuseError, LangfuseMissing, LangfuseRefused, SettingsError
+from workbench.langfuse.patience import TOO_MANY, seconds_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -34,6 +37,8 @@ ONCE: Any = {"max_retries": 0}
 SHOWN = 300
 THREADS = 8
 MOST_PAGES = 10_000
+CHECK_URL = "check LANGFUSE_BASE_URL"
+_ERROR_NUMBER = re.compile(r"^\[Errno -?\d+\] ")
 _NEVER_BY_PROXY = ("all://localhost", "all://127.0.0.1", "all://[::1]")
 """Keys for this machine go to no proxy that the environment names."""
 
@@ -88,6 +93,11 @@ class Server:
     def name(self) -> str:
         """How it is called in texts: its address, marked when it is a stand-in."""
         return f"{self.address.url} (stand-in)" if self.stand_in else self.address.url
+
+    @property
+    def place(self) -> str:
+        """How it is called in what is kept: a stand-in has another address every time."""
+        return "a stand-in Langfuse" if self.stand_in else self.address.url
 
     @property
     def project(self) -> str:
@@ -162,7 +172,7 @@ class Server:
         except httpx.HTTPError as error:
             raise self._away("traces", error) from None
         if answer.status_code >= 300:
-            raise self._translated("traces", answer.status_code, answer.text, answer.headers)
+            raise self._translated("traces", answer.status_code, _json_or_text(answer), answer.headers)
 
     def close(self) -> None:
         """Close the connections."""
@@ -172,10 +182,10 @@ class Server:
 
     @cached_property
     def _http(self) -> httpx.Client:
-        import httpx
+        from workbench.langfuse.patient_client import PatientClient
 
         keys = (self.address.public_key, self.address.secret_key)
-        return httpx.Client(
+        return PatientClient(
             auth=keys,
             timeout=self.address.timeout_s,
             mounts=dict.fromkeys(_NEVER_BY_PROXY),
@@ -210,15 +220,19 @@ class Server:
     def _translated(self, about: str, status: int | None, body: Any, headers: Mapping[str, str]) -> LangfuseError:
         said = self._without_keys(_said(body))
         text = f"{self.name}: {about}: {said or 'no reason given'} ({status})"
+        if status == 404 and not isinstance(body, dict):
+            return LangfuseError(f"{text}: nothing of Langfuse is there: {CHECK_URL}", status=status)
         if status is not None and status < 300:
             return LangfuseError(f"{self.name}: {about}: the answer is no JSON, is this the address of a Langfuse?")
         if status == 404:
-            return LangfuseMissing(text, status=status)
+            nameless = said.lower().rstrip(".") == "not found"  # what is missing has its name in the answer
+            return LangfuseMissing(f"{text}: {CHECK_URL}" if nameless else text, status=status)
         if status in (401, 403):
             return LangfuseRefused(f"{text}: check LANGFUSE_PUBLIC_KEY and LANGFUSE_SECRET_KEY", status=status)
         if status is None or status >= 500 or status in (408, 429):
-            wait = _seconds({key.lower(): value for key, value in headers.items()}.get("retry-after"))
-            return LangfuseAway(text, status=status, retry_after_s=wait, maybe_done=status != 429)
+            wait = seconds_of({key.lower(): value for key, value in headers.items()}.get("retry-after"))
+            again = "" if wait is None else f": try again in {wait:g} s"
+            return LangfuseAway(f"{text}{again}", status=status, retry_after_s=wait, maybe_done=status != TOO_MANY)
         return LangfuseRefused(text, status=status)
 
     def _without_keys(self, said: str) -> str:
@@ -232,7 +246,10 @@ class Server:
         import httpx
 
         refused = isinstance(error, (httpx.ConnectError, httpx.ConnectTimeout))
-        what = "nobody answers" if refused else f"the answer was lost ({type(error).__name__})"
+        what = f"the answer was lost ({type(error).__name__})"
+        if refused:
+            what = f"nobody answers ({_ERROR_NUMBER.sub('', str(error)) or type(error).__name__})"
+            what += "" if self.stand_in else f": {CHECK_URL}"
         return LangfuseAway(f"{self.name}: {about}: {what}", maybe_done=not refused)
 
     def __enter__(self) -> Self:
@@ -264,6 +281,13 @@ def at_once(work: Callable[[Given], Answer], given: Iterable[Given]) -> list[Ans
         pool.shutdown(cancel_futures=True)
 
 
+def _json_or_text(answer: httpx.Response) -> Any:
+    """A body as the SDK reads it."""
+    with suppress(ValueError, RecursionError):
+        return answer.json()
+    return answer.text
+
+
 def _is_address(url: str) -> bool:
     try:
         parts = urlsplit(url)
@@ -278,10 +302,3 @@ def _said(body: Any) -> str:
     if isinstance(body, dict) and isinstance(body.get("error"), list):
         found = f"{body.get('message')}: {body['error']}"
     return str(found or "")
-
-
-def _seconds(text: str | None) -> float | None:
-    try:
-        return max(float(text), 0.0) if text else None
-    except ValueError:
-        return None

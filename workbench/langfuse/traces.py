@@ -18,6 +18,7 @@ from workbench.langfuse.datasets import item_id
 from workbench.langfuse.ids import experiment_id, score_id, span_id, trace_id_of
 from workbench.langfuse.otlp import Span, Value, clean
 from workbench.prompts import Prompt
+from workbench.records import ref_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -122,7 +123,7 @@ class Traces:
     def _common(self, row: Row, root_id: str) -> dict[str, Value]:
         """What both spans of a trial carry: the run, the item, and what answered."""
         shown: dict[str, Value] = {
-            "TRACE_NAME": self._mask.mask(f"{row['prompt']}@{row['version']} on {row['model']}")[:200],
+            "TRACE_NAME": self._mask.mask(f"{ref_of(row)} on {row['model']}")[:200],
             "EXPERIMENT_ITEM_ROOT_OBSERVATION_ID": root_id,
         }
         if row["source"] != "live":
@@ -153,7 +154,7 @@ class Traces:
                 "dataset_item_id": item_id(self._plan["dataset"]["name"], row["case_id"]),
             }
         about = names | {
-            "prompt": f"{row['prompt']}@{row['version']}",
+            "prompt": ref_of(row),
             "model": row["model"],
             "source": row["source"],
             "cached": row["cached"],

@@ -32,14 +32,11 @@ async def finish(namespace: Mapping[str, Any]) -> str:
         checks = await _again(alarm, namespace)
         night.write(alarm.path, replace(alarm.found, checks=checks))
     ledger = process_ledger()
-    cut_short = any(one.done < one.plan["trials"] and one.plan["purpose"] != "race" for one in runs())
-    spent = ledger.spent_usd + ledger.uncertain_usd + ledger.reserved_usd if ledger else _paid()
-    return MARK + json.dumps({"spent_usd": spent, "over_budget": ledger is not None and cut_short})
-
-
-def _paid() -> float:
-    """What the rows say was spent, where no cap was kept."""
-    return sum((row["spent_usd"] or 0.0) + (row["judge_cost_usd"] or 0.0) for one in runs() for row in one.rows())
+    here = runs()
+    unfinished = (one.done < one.plan["trials"] and one.plan["purpose"] != "race" for one in here)
+    cut_short = bool(here.unreadable) or any(unfinished)
+    spent = ledger.spent_usd + ledger.uncertain_usd + ledger.reserved_usd
+    return MARK + json.dumps({"spent_usd": spent, "over_budget": ledger.cap_usd is not None and cut_short})
 
 
 async def _again(alarm: Alarm, namespace: Mapping[str, Any]) -> tuple[Check, ...]:

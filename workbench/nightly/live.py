@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import time
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from workbench.errors import UsageError
+from workbench.nightly.cells import how_it_died, shown_name
 from workbench.nightly.kernel import MARK
 from workbench.nightly.records import Cell
 
@@ -43,7 +45,7 @@ def run(
         return [Cell("start", fault="It has no line `LIVE = False` in a cell, so it cannot be run live.")], 0.0, False
     for cell in code:
         cell.source = SWITCH.sub("LIVE = True", cell.source)
-    if left_usd is not None:
+    if left_usd is not None and left_usd < math.inf:
         environment = environment | {"WORKBENCH_PROCESS_BUDGET": repr(left_usd)}
     with (folder / "kernel.log").open("w", encoding="utf-8") as log:
         return _execute(path, notebook, {"env": environment, "stderr": log}, left_usd or 0.0, timeout_s)
@@ -61,8 +63,10 @@ def _execute(
     try:
         with client.setup_kernel(**started):
             cells += _cells(client, notebook)
+            if how_it_died(client.km):
+                return cells, left_usd, False
             said = _finish(client, notebook)
-    except Exception as error:  # noqa: BLE001  # a kernel that does not start, or dies: nobody knows what it spent
+    except Exception as error:  # noqa: BLE001  # a kernel that does not start, or ends late: nobody knows what it spent
         fault = f"The kernel ended or did not start ({type(error).__name__}: {error}); its budget counts as spent."
         return [*cells, Cell("kernel", fault=fault[:SAID])], left_usd, False
     over = bool(said["over_budget"]) or any("BudgetReached" in cell.fault for cell in cells)
@@ -70,21 +74,22 @@ def _execute(
 
 
 def _cells(client: Any, notebook: Any) -> Iterator[Cell]:
-    """Each code cell in turn, up to the first that fails: those after it build on it. A dead kernel is raised."""
-    from nbclient.exceptions import CellExecutionError, CellTimeoutError
+    """Each code cell in turn, up to the first that fails: those after it build on it."""
+    from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 
-    number = 0
-    for index, cell in enumerate(notebook.cells):
-        if cell.cell_type != "code":
-            continue
-        begun = time.monotonic()
+    code = [(index, cell) for index, cell in enumerate(notebook.cells) if cell.cell_type == "code"]
+    for position, (index, cell) in enumerate(code):
+        name, begun = shown_name(cell, position), time.monotonic()
         try:
             client.execute_cell(cell, index)
         except (CellExecutionError, CellTimeoutError) as error:
-            yield Cell(f"Cell {number}", time.monotonic() - begun, f"{_plain(str(error))[-SAID:]}")
+            yield Cell(name, time.monotonic() - begun, f"{_plain(str(error))[-SAID:]}")
             return
-        yield Cell(f"Cell {number}", time.monotonic() - begun)
-        number += 1
+        except DeadKernelError as error:
+            how = how_it_died(client.km) or f"{error}."
+            yield Cell(name, time.monotonic() - begun, f"{how} Nobody knows what it spent; its budget counts as spent.")
+            return
+        yield Cell(name, time.monotonic() - begun)
 
 
 def _finish(client: Any, notebook: Any) -> dict[str, Any]:

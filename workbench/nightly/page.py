@@ -38,7 +38,7 @@ table{{margin:.5rem 0 1.5rem}}pre{{white-space:pre-wrap}}.wide{{overflow-x:auto}
 def _section(part: Part) -> str:
     """One notebook: each report held against its baseline, then its failed cells, folded."""
     faults = "".join(
-        f"<details><summary><b>{escape(cell.name)} failed</b>: {escape(what(cell.fault))}</summary>"
+        f"<details><summary><b>{escape(cell.name)} failed</b>: {escape(what(cell))}</summary>"
         f"<pre>{escape(cell.fault)}</pre></details>"
         for cell in part.faults
     )

@@ -26,11 +26,15 @@ on it would fail every night and soon be looked at by nobody. It is said in ever
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One executed cell, or the start of a notebook: `fault` is empty when it passed."""
+    """One executed cell, named as the notebook shows it, or the start of a notebook.
+
+    `fault` is empty when it passed; `said` is its one sentence where that is not to be found in it.
+    """
 
     name: str
     seconds: float = 0.0
     fault: str = ""
+    said: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,9 @@ from workbench.nightly.records import Cell
 if TYPE_CHECKING:
     from pathlib import Path
 
-SAID = 2000
+NAME, SAID = "workbench-cell", "workbench-said"
+"""The properties by which `watch` tells a cell's name and what its changed output was and is."""
+KEPT = 2000
 """Characters of a fault that are kept."""
 SLACK_S = 120
 """Seconds beyond its cells' time-outs after which a run is given up."""
@@ -30,8 +32,9 @@ def check_installed() -> None:
 def run(path: Path, environment: dict[str, str], folder: Path, timeout_s: int) -> list[Cell]:
     """The cells of one notebook, in lax mode. Whatever goes wrong is a fault of a cell, or of the start."""
     xml = folder / "nbval.xml"
-    line = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--nbval-lax", "--nbval-current-env",
-            "--nbval-cell-timeout", str(timeout_s), f"--junitxml={xml}"]  # fmt: skip
+    line = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "workbench.nightly.watch",
+            "--nbval-lax", "--nbval-current-env", "--nbval-cell-timeout", str(timeout_s),
+            f"--junitxml={xml}"]  # fmt: skip
     sanitize = path.with_name("nbval.cfg")
     line += ["--nbval-sanitize-with", str(sanitize)] if sanitize.is_file() else []
     try:
@@ -62,8 +65,9 @@ def _read(xml: Path) -> list[Cell]:
     for case in cases:
         faults = [fault for kind in ("failure", "error") for fault in case.iter(kind)]
         told = "\n".join(fault.text or fault.get("message", "") or "failed" for fault in faults)
-        name = case.get("name", "") if case.get("name") else "start"
-        found.append(Cell(name, float(case.get("time", 0)), _shortened(told)))
+        more = {one.get("name"): one.get("value", "") for one in case.iter("property")}
+        name = more.get(NAME) or case.get("name") or "start"
+        found.append(Cell(name, float(case.get("time", 0)), _shortened(told), more.get(SAID, "")))
     return found
 
 
@@ -71,9 +75,9 @@ def _shortened(text: str) -> str:
     """A fault without the colours that nbval gives it; of a long one the beginning, which names the cell, and the end,
     which says what happened."""
     text = re.sub(r"(\x1b|#x1B)\[[0-9;]*m", "", text).strip()
-    return text if len(text) <= SAID else f"{text[: SAID // 2]}\n…\n{text[-SAID // 2 :]}"
+    return text if len(text) <= KEPT else f"{text[: KEPT // 2]}\n…\n{text[-KEPT // 2 :]}"
 
 
 def _end(text: str) -> str:
     """The end of a long text: that is where a traceback says what happened."""
-    return text.strip()[-SAID:]
+    return text.strip()[-KEPT:]

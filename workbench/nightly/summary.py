@@ -10,19 +10,26 @@ from xml.etree import ElementTree
 from xml.sax.saxutils import escape
 
 from workbench.errors import StorageError
+from workbench.files import write_page
 from workbench.nightly.records import WORDS
-from workbench.regressions.records import SHOWN
+from workbench.regressions.records import SHOWN, and_more
 
 if TYPE_CHECKING:
-    from workbench.nightly.records import NightReport, Part
+    from workbench.nightly.records import Cell, NightReport, Part
     from workbench.regressions import Check
 
 NO_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 NBVAL = re.compile(r"Cell \d+: ")
+RAISED = re.compile(r"-+> \d+ (.*)")
+"""The line of code that a traceback points at."""
 YELLOW = (
-    "Not sure means that a check is too small to see the change that it looks for; it does not fail the night. More "
-    "cases or repeats, or a wider margin, cure it."
+    "Not sure means that a check cannot rule out the change that it looks for, mostly because it is too small to see "
+    "it; it does not fail the night. More cases or repeats, or a wider margin, cure it."
 )
+
+
+CHANGES = 10
+"""Changes of one check that the Markdown shows."""
 
 
 def write_summaries(night: NightReport) -> None:
@@ -30,16 +37,15 @@ def write_summaries(night: NightReport) -> None:
     GITHUB_STEP_SUMMARY names it. Raises StorageError."""
     from workbench.nightly.page import page
 
-    try:
-        night.folder.mkdir(parents=True, exist_ok=True)
-        (night.folder / "summary.html").write_text(page(night), "utf-8", "replace")
-        (night.folder / "summary.md").write_text(markdown(night), "utf-8", "replace")
-        (night.folder / "junit.xml").write_bytes(junit(night))
-        if job := os.environ.get("GITHUB_STEP_SUMMARY"):
+    write_page(night.folder / "summary.html", page(night))
+    write_page(night.folder / "summary.md", markdown(night))
+    write_page(night.folder / "junit.xml", junit(night).decode("utf-8"))
+    if job := os.environ.get("GITHUB_STEP_SUMMARY"):
+        try:
             with Path(job).open("a", encoding="utf-8", errors="replace") as file:
                 file.write(markdown(night))
-    except OSError as error:
-        raise StorageError(f"{night.folder} cannot be written: {error}") from None
+        except OSError as error:
+            raise StorageError(f"{job}, which GITHUB_STEP_SUMMARY names, cannot be written: {error}") from None
 
 
 def text(night: NightReport) -> str:
@@ -47,7 +53,7 @@ def text(night: NightReport) -> str:
     lines = [night.headline()]
     for part in night.parts:
         lines.append(f"{WORDS[part.outcome]:>8}  {part.notebook}: {counts(part)}")
-        lines += [f"          {cell.name}: {what(cell.fault)}" for cell in part.faults]
+        lines += [f"          {cell.name}: {what(cell)}" for cell in part.faults]
         for found in part.regressions:
             lines += [_indented(f"{found.baseline} {check}") for check in found.checks if check.state != "green"]
     if any(part.outcome == "yellow" for part in night.parts):
@@ -59,7 +65,8 @@ def counts(part: Part) -> str:
     """What was looked at in one notebook."""
     checks = [check for found in part.regressions for check in found.checks]
     states = {state: sum(check.state == state for check in checks) for state in ("red", "yellow")}
-    told = f"{len(part.cells)} cells, {len(part.faults)} failed; {len(checks)} checks"
+    cells, looked = (f"{len(n)} {one}{'s' * (len(n) != 1)}" for n, one in ((part.cells, "cell"), (checks, "check")))
+    told = f"{cells}, {len(part.faults)} failed; {looked}"
     return f"{told}, {states['red']} failed, {states['yellow']} not sure" if checks else f"{told}: no baseline"
 
 
@@ -68,14 +75,23 @@ def markdown(night: NightReport) -> str:
     lines = [f"## {night.headline()}", "", "| notebook | result | what was looked at |", "| --- | --- | --- |"]
     lines += [f"| {_cell(part.notebook)} | {WORDS[part.outcome]} | {_cell(counts(part))} |" for part in night.parts]
     for part in night.parts:
-        lines += [f"- **{_cell(part.notebook)}**, {cell.name}: {_cell(what(cell.fault))}" for cell in part.faults]
+        lines += [""] if part.faults else []
+        lines += [f"- **{_cell(part.notebook)}**, {_cell(cell.name)}: {_cell(what(cell))}" for cell in part.faults]
         for found in part.regressions:
-            told = [f"- **{_cell(found.baseline)}** {_cell(str(check))}" for check in found.checks if _told(check)]
-            lines += ["", *told[:SHOWN]] if told else []
-            lines += [f"- and {len(told) - SHOWN} more"] if len(told) > SHOWN else []
+            told = [check for check in found.checks if _told(check)]
+            lines += [""] if told else []
+            for check in told[:SHOWN]:
+                lines += [f"- **{_cell(found.baseline)}** {_cell(check.headline())}", *_changes(check)]
+            lines += [f"- … and {len(told) - SHOWN} more"] if len(told) > SHOWN else []
     if any(part.outcome == "yellow" for part in night.parts):
         lines += ["", YELLOW]
     return "\n".join(lines) + "\n"
+
+
+def _changes(check: Check) -> list[str]:
+    """A line for each of the first changes, in a list below the line of their check."""
+    lines = [_cell(str(change)) for change in check.changes[:CHANGES]]
+    return [f"  - {line}" for line in [*lines, *and_more(check.changes, CHANGES)]]
 
 
 def _told(check: Check) -> bool:
@@ -84,7 +100,9 @@ def _told(check: Check) -> bool:
 
 def _cell(told: str) -> str:
     """Text that stays text in Markdown: model output and case ids are hostile."""
-    return re.sub(r"([\\`*_\[\]|#!~$@])", r"\\\1", escape(" ".join(told.split())))
+    told = "".join(one for one in " ".join(told.split()) if one.isprintable())  # without marks that turn the direction
+    told = re.sub(r"([\\`*_\[\]|#!~$@])", r"\\\1", escape(told))
+    return told.replace("://", ":&#47;&#47;").replace("www.", "www&#46;")  # or an address becomes a link
 
 
 def junit(night: NightReport) -> bytes:
@@ -96,7 +114,7 @@ def junit(night: NightReport) -> bytes:
             case = _case(suite, part.notebook, cell.name, cell.seconds)
             if cell.fault:
                 kind = "skipped" if part.outcome == "budget" else "failure"
-                ElementTree.SubElement(case, kind, message=_clean(what(cell.fault))).text = _clean(cell.fault)
+                ElementTree.SubElement(case, kind, message=_clean(what(cell))).text = _clean(cell.fault)
         for found in part.regressions:
             for check in found.checks:
                 case = _case(suite, f"{part.notebook}.{found.baseline}", f"{check.name} {check.arm}".strip())
@@ -122,11 +140,15 @@ def _clean(told: str) -> str:
     return NO_XML.sub("�", told)
 
 
-def what(told: str) -> str:
-    """The line of a fault that says what happened: nbval's sentence on the cell, but of an exception the last one."""
-    lines = [line.strip() for line in told.splitlines() if line.strip()]
+def what(cell: Cell) -> str:
+    """The sentence on what happened to a cell: its own, or nbval's, but of an exception the last line of its fault."""
+    if cell.said:
+        return cell.said
+    lines = [line.strip() for line in cell.fault.splitlines() if line.strip()]
     sentence = next((line for line in lines if NBVAL.match(line)), "exception")
     said = sentence if not sentence.endswith("exception") else lines[-1] if lines else ""
+    if re.fullmatch(r"\w+:?", said):  # an exception without a word, such as a bare assert: the line that raised it
+        said += next((f" {found[1]}" for line in lines if (found := RAISED.match(line))), "")
     return NBVAL.sub("", said)[:300]
 
 

@@ -137,7 +137,8 @@ def _guards(policy: Policy, evidence: Evidence) -> Iterator[Point]:
         if guard is None and metric == evidence.verdict.metric:
             guard = evidence.content["verdict"]
         if guard is None:
-            cure = f"add a scorer with bounds that gives {metric}, confirm, and make the evidence again"
+            declare = f"@wb.scorer(metrics=[{metric!r}], bounds=...)"
+            cure = f"have a scorer that names {metric} and has bounds, {declare}, confirm, and make the evidence again"
             yield Point(what, False, "not measured in this evidence", cure)
             continue
         if float(guard["margin"]) > margin:
@@ -188,5 +189,6 @@ def _approvals(policy: Policy, evidence: Evidence, given: Iterable[Approval]) ->
         f"{policy.approvals} approval{'s' if policy.approvals > 1 else ''}",
         len(count) >= policy.approvals,
         said,
-        f"ask somebody to read the review and run `workbench review {evidence.ref} --approve --by NAME`",
+        "ask somebody to read the review and approve it: with the button in `wb.review`, or "
+        f"`workbench review {evidence.ref} --approve --by NAME`",
     )

@@ -1,8 +1,9 @@
 """A review as Markdown, made to be a comment on a pull request.
 
-Prompts, outputs and names are hostile text: inside sentences every mark of Markdown and HTML is escaped, and what a
-forge would link on its own (mentions, issues, addresses) is broken by a zero-width space; longer texts stand in fenced
-blocks whose fence is longer than any in the text.
+Prompts, outputs and names are hostile text: inside sentences every mark of Markdown and HTML that would do something
+there is escaped, and what a forge would link on its own (mentions, issues, addresses) is broken by a zero-width space;
+prompt versions stand as code, to be copied; longer texts stand in fenced blocks whose fence is longer than any in the
+text.
 """
 
 from __future__ import annotations
@@ -26,8 +27,11 @@ LONGEST = 500
 CONTEXT = 2
 """Unchanged lines that are shown around a change."""
 
-_MARKS = re.compile(r"([\\`*_{}\[\]()#+\-.!|~=:$^'\"])")
-_LINKED = re.compile(r"(@|\\#|\\:|www)(?=[\w/\\])")
+_REF = re.compile(r"(?<![\w@./`-])([A-Za-z0-9][A-Za-z0-9_./-]{0,199}@(?:v[0-9]{1,9}|production))(?![\w@`-])", re.ASCII)
+_MARKS = re.compile(r"([\\`*\[\]#|~$]|(?<![^\W_])_|_(?![^\W_])|:(?=[\w/]))")
+_FIRST = re.compile(r"^(\s*[0-9]*)([-+=.)])")
+"""What begins a list, a heading or a rule, at the beginning of a line alone."""
+_LINKED = re.compile(r"(@|\\#|\\:|www)(?=[\w/\\.])")
 
 
 def markdown(review: Review) -> str:
@@ -42,8 +46,13 @@ def markdown(review: Review) -> str:
 
 def inline(text: str) -> str:
     """Any text as part of a line: it shows as it is, and nothing in it does anything."""
-    plain = _MARKS.sub(r"\\\1", escape(visible(text), quote=False))
-    return _LINKED.sub(r"\1&#8203;", plain).replace("\n", " ").replace("\t", " ")
+    parts = _REF.split(visible(text).replace("\n", " ").replace("\t", " "))
+    return "".join(f"`{part}`" if at % 2 else _marked(part) for at, part in enumerate(parts))
+
+
+def _marked(text: str) -> str:
+    plain = _FIRST.sub(r"\1\\\2", _MARKS.sub(r"\\\1", escape(text, quote=False)))
+    return _LINKED.sub(r"\1&#8203;", plain)
 
 
 def block(text: str) -> str:
@@ -114,7 +123,7 @@ def _indented(text: str) -> str:
 
 def _flips(review: Review) -> str:
     flips = review.flips
-    head = f"### Flipped cases: {flips.n_better} better, {flips.n_worse} worse"
+    head = f"### {flips.title}"
     if flips.note:
         return f"{head}\n\n{inline(flips.note)}"
     return f"{head}\n\n{_side('Worse', flips.worse, flips.n_worse)}\n\n{_side('Better', flips.better, flips.n_better)}"

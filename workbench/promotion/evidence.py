@@ -7,6 +7,7 @@ the chained record of the promotion holds the hash that counted.
 from __future__ import annotations
 
 import json
+import warnings
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 LARGEST = 30_000_000
 """Bytes of a bundle or an approval: two prompts of 1 MB in each of their forms, their change, and room to spare."""
 
+RESTORE = "Restore the file, or delete it: what is confirmed in this workspace is sealed again."
 _SUBSTANCE = ("candidate", "baseline", "production", "server", "dataset", "run", "guards", "other_metrics", "source")
 """What must be equal for a sealed bundle to be used again; who made it, when and on which machine may differ."""
 
@@ -123,26 +125,27 @@ def load_evidence(path: str | Path) -> Evidence:
     """A sealed bundle. Raises UsageError for a file that cannot be read as one, PromotionRefused when it was changed
     after it was sealed."""
     path = Path(path)
-    sealed = read_json(path, "evidence")
+    try:
+        sealed = read_json(path, "evidence")
+    except UsageError as error:
+        raise UsageError(f"{error}. {RESTORE}" if path.exists() else str(error)) from None
     content, sha = sealed.get("evidence"), sealed.get("sha256")
     if not isinstance(content, dict) or not isinstance(sha, str):
-        raise UsageError(f"{path}: no sealed evidence: it must hold evidence and sha256")
+        raise UsageError(f"{path}: no sealed evidence, it must hold evidence and sha256. {RESTORE}")
     if sha256(canonical(content)) != sha:
         raise PromotionRefused(
             f"{path}: the content does not have the hash it was sealed with: it was edited by hand or cut short. "
-            "Restore the file, or make the evidence again: --evidence latest"
+            + RESTORE
         )
     evidence = Evidence(content, sha, path)
     if not has_layout(content):
-        raise UsageError(f"{path}: evidence of another layout: make it again: --evidence latest")
+        raise UsageError(f"{path}: evidence of another layout. {RESTORE}")
     try:
         same = _is_shown(content["candidate"], evidence.prompt) and evidence.verdict is not None
     except (WorkbenchError, KeyError, TypeError, AttributeError) as error:
-        raise UsageError(f"{path}: evidence that cannot be read: {error}") from None
+        raise UsageError(f"{path}: evidence that cannot be read: {error}. {RESTORE}") from None
     if not same:
-        raise PromotionRefused(
-            f"{path}: the prompt in it does not have the hash or the text it claims: make the evidence again"
-        )
+        raise PromotionRefused(f"{path}: the prompt in it does not have the hash or the text it claims. {RESTORE}")
     return evidence
 
 
@@ -152,18 +155,22 @@ def _is_shown(claimed: Mapping[str, Any], prompt: Prompt) -> bool:
 
 
 def find_evidence(name: str, version: str, which: str | Path = "latest") -> Evidence | None:
-    """A sealed bundle by path or, for `latest`, the newest one of that version; None when there is none. Errors as in
-    `load_evidence`."""
+    """A sealed bundle by path, errors as in `load_evidence`; or, for `latest`, the newest whole one of that version,
+    None when there is none."""
     if str(which) != "latest":
         return load_evidence(which)
     return max(sealed_evidence(name, version), key=lambda one: str(one.content["at"]), default=None)
 
 
 def sealed_evidence(name: str, version: str) -> Iterator[Evidence]:
-    """Every sealed bundle of a version. Errors as in `load_evidence`."""
+    """Every sealed bundle of a version; one that does not hold is left out, with a warning."""
     for path in sorted(promotions_folder(name).glob(f"{version}-*.json")):
-        if ".approved-by-" not in path.name:
+        if ".approved-by-" in path.name:
+            continue
+        try:
             yield load_evidence(path)
+        except (UsageError, PromotionRefused) as error:
+            warnings.warn(f"left out: {error}", stacklevel=2)
 
 
 def faults(evidence: Evidence, prompt: Prompt, production_now: Remote | None, server: str, stand_in: bool) -> list[str]:

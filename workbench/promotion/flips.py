@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from workbench.errors import ReportError, VerdictError
 from workbench.promotion.gathering import file_sha
+from workbench.records import arm_key
 from workbench.report import load_report
 
 if TYPE_CHECKING:
@@ -43,13 +44,20 @@ class Flip:
 @dataclass(frozen=True, slots=True)
 class Flips:
     """Cases that rose and cases that fell, at most `SHOWN` each, the largest changes first; `n_better` and `n_worse`
-    count all of them. `note`: why none are shown."""
+    count all of them, a case on each of several `models` for itself. `note`: why none are shown."""
 
     better: tuple[Flip, ...] = ()
     worse: tuple[Flip, ...] = ()
     n_better: int = 0
     n_worse: int = 0
     note: str = ""
+    models: int = 1
+
+    @property
+    def title(self) -> str:
+        """How many flipped each way, in words."""
+        counted = f" (a case counts on each of {self.models} models)" if self.models > 1 else ""
+        return f"Flipped cases: {self.n_better} better, {self.n_worse} worse{counted}"
 
 
 def find_flips(evidence: Evidence) -> Flips:
@@ -62,19 +70,17 @@ def find_flips(evidence: Evidence) -> Flips:
     try:
         report = load_report(run["id"])
         if file_sha(report.folder / "rows.jsonl") != run["rows_sha256"]:
-            return Flips(
-                (), (), better, worse, f"The rows of run {run['id']} have changed since: no outputs are shown."
-            )
+            said = f"The rows of run {run['id']} have changed since: no outputs are shown."
+            return Flips((), (), better, worse, said, len(parts))
         rose, fell = _changes(report, evidence)
         shown = {key for key, *_ in (*rose, *fell)}
         outputs = _outputs(report, evidence, shown)
         mask = Mask.of_workspace().mask
         made = [tuple(_flip(report, change, outputs, mask) for change in one) for one in (rose, fell)]
     except (ReportError, VerdictError, OSError, KeyError):
-        return Flips(
-            (), (), better, worse, f"Run {run['id']} is not on this machine, or not whole: no outputs are shown."
-        )
-    return Flips(made[0], made[1], better, worse)
+        said = f"Run {run['id']} is not on this machine, or not whole: no outputs are shown."
+        return Flips((), (), better, worse, said, len(parts))
+    return Flips(made[0], made[1], better, worse, models=len(parts))
 
 
 Change = tuple[tuple[str, str], float, float]
@@ -108,18 +114,14 @@ def _outputs(report: Report, evidence: Evidence, wanted: set[tuple[str, str]]) -
     """The rows behind the changes that are shown, by repeat; the others are never held in memory."""
     arms: dict[tuple[str, ...], tuple[str, str]] = {}
     for held, one, other in _pairs(report, evidence):
-        arms |= {_arm(one): (held, "candidate"), _arm(other): (held, "baseline")}
+        arms |= {arm_key(one): (held, "candidate"), arm_key(other): (held, "baseline")}
     found: dict[Side, dict[int, Any]] = {}
     for row in report.rows():
-        held, side = arms.get(_arm(row), ("", ""))
+        held, side = arms.get(arm_key(row), ("", ""))
         if side and (held, row["case_id"]) in wanted:
             kept = {"output": row["output"], "error": row["error"], "score": row["scores"].get(evidence.verdict.metric)}
             found.setdefault((held, row["case_id"], side), {})[row["repeat"]] = kept
     return found
-
-
-def _arm(row: dict[str, Any]) -> tuple[str, ...]:
-    return row["prompt"], row["prompt_sha"], row["provider"], row["model"]
 
 
 def _flip(report: Report, change: Change, outputs: dict[Side, dict[int, Any]], mask: Callable[[str], str]) -> Flip:

@@ -10,11 +10,10 @@ from importlib.metadata import PackageNotFoundError, version
 from platform import python_version
 from typing import TYPE_CHECKING, Any
 
-from workbench.errors import PromotionRefused, ReportError, VerdictError
+from workbench.errors import PromotionRefused, ReportError
 from workbench.experiment.kept import Kept, kept_verdicts
 from workbench.promotion.evidence import Evidence, seal, sealed_evidence
 from workbench.promotion.layout import SCHEMA
-from workbench.promotion.wording import marked, wording
 from workbench.prompts import Prompt
 from workbench.records import canonical, sha256
 from workbench.report import Report, load_report
@@ -48,7 +47,7 @@ def find_verdict(name: str, version: str | None = None) -> tuple[Verdict, Report
             return kept.verdict, _report(kept.verdict)
     ref = f"{name}@{version}" if version else name
     raise PromotionRefused(
-        f"no confirmed verdict on {ref} in this workspace: run `workbench confirm --candidate {ref} --baseline "
+        f"no confirmed verdict on {ref} in this workspace: run `workbench confirm {ref} --candidate {ref} --baseline "
         f"{name}@production ...`, or give a sealed bundle: --evidence FILE"
     )
 
@@ -137,8 +136,10 @@ def _measured(report: Report, verdict: Verdict, kept: Kept, guards: Mapping[str,
 
 
 def _guard(report: Report, verdict: Verdict, metric: str, margin: float, alpha: float) -> dict[str, Any] | None:
-    """What one more metric says on the same rows; None for one that was not scored or cannot have a margin."""
-    if metric not in report.metrics or (margin and report.question(metric, margin).bounds is None):
+    """What one more metric says on the same rows; None for one that was not scored, whose scorer is not known, or that
+    cannot have a margin."""
+    scorer = report.scorer_of(metric) if metric in report.metrics else None
+    if scorer is None or (margin and scorer.bounds is None):
         return None
     said = _judged(report, verdict, metric, margin, alpha).to_json()
     return dict(in_words({name: said[name] for name in ("metric", "margin", "outcome", "sentence", "verdicts")}))
@@ -191,14 +192,12 @@ def _means(
 def _judges(report: Report) -> list[dict[str, Any]]:
     """The scorers that ask models, each with the calibration that it has here."""
     from workbench.labels import load_calibration
-    from workbench.scorers import Scorer
+    from workbench.report.scored import plan_scorers
 
-    identities = dict(map(tuple, report.plan["identity"]["scorers"]))
     found = []
-    for scorer in report.plan["scorers"]:
-        if not scorer.get("asks_models"):
+    for judge in plan_scorers(report.plan):
+        if not judge.asks_models:
             continue
-        judge = Scorer(scorer["name"], _never, identity=identities[scorer["name"]], asks_models=True)
         made = load_calibration(judge, report.plan["dataset"]["name"])
         told = None
         if made is not None:
@@ -207,7 +206,7 @@ def _judges(report: Report) -> list[dict[str, Any]]:
             told = {name: getattr(made, name) for name in plain} | {
                 name: in_words(asdict(getattr(made, name))) for name in rates
             }
-        found.append({"name": scorer["name"], "identity": identities[scorer["name"]], "calibration": told})
+        found.append({"name": judge.name, "identity": judge.identity, "calibration": told})
     return found
 
 
@@ -215,8 +214,7 @@ def _against(production: Remote | None, candidate: Prompt, server: str) -> dict[
     if production is None:
         return {"production": None, "diff": ""}
     held = {"server": server, "number": production.number, "local_version": production.local_version}
-    diff = marked(wording(production.prompt.text, candidate.text))
-    return {"production": held | _content(production.prompt), "diff": diff}
+    return {"production": held | _content(production.prompt), "diff": production.prompt.diff(candidate)}
 
 
 def _content(prompt: Prompt) -> dict[str, Any]:
@@ -288,7 +286,3 @@ def _versions() -> dict[str, str]:
         except PackageNotFoundError:
             found[name] = "not installed"
     return found
-
-
-def _never(*_: object) -> None:
-    raise VerdictError("known by its identity only")

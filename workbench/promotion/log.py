@@ -21,7 +21,7 @@ from workbench.langfuse.server import ONCE, in_path
 from workbench.promotion.sound import is_sound
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from workbench.langfuse.server import Server
 
@@ -100,6 +100,7 @@ class Log:
         self.server = server
         self.prompt = name
         self.name = FOLDER + name
+        self.about = f"the record of moves of prompt {name}"
         self._read: dict[int, Entry] = {}
 
     def state(self, upto: int | None = None) -> State:
@@ -122,13 +123,20 @@ class Log:
                 found.append(state.last)
         return found
 
+    def back(self, state: State | None = None) -> Iterator[Entry]:
+        """Every outcome that counts, the newest first; it reads back no further than is asked for."""
+        last = (state or self.state()).last
+        while last is not None:
+            yield last
+            last = self.state(last.number - 1).last
+
     def append(self, body: Mapping[str, Any], sentence: str) -> Entry:
         """Write one entry and return it with its number. Raises LangfuseError; after a lost answer it looks first."""
         version = self._version(body, sentence)
         for attempt in range(COLLISIONS):
             try:
                 made = self.server.call(
-                    self.name, lambda api: api.prompts.create(request=version, request_options=ONCE)
+                    self.about, lambda api: api.prompts.create(request=version, request_options=ONCE)
                 )
             except LangfuseRefused as error:
                 if error.status != 400 or "constraint" not in str(error) or attempt == COLLISIONS - 1:
@@ -140,7 +148,7 @@ class Log:
                 return found
             else:
                 return self._kept(made)
-        raise LangfuseError(f"{self.server.name}: {self.name}: too many others write to it")
+        raise LangfuseError(f"{self.server.name}: {self.about}: too many others write to it")
 
     def _since(self, outcome: Entry, later: Iterable[Entry]) -> State | None:
         """The state from an outcome on, or None when that outcome does not count: its intent had gone to another."""
@@ -153,14 +161,14 @@ class Log:
         return _folded(state, later)
 
     def _newest(self) -> int:
-        found = self.server.call(self.name, lambda api: api.prompts.list(name=self.name, request_options=ONCE))
+        found = self.server.call(self.about, lambda api: api.prompts.list(name=self.name, request_options=ONCE))
         return max((int(n) for one in found.data if one.name == self.name for n in one.versions), default=0)
 
     def _entry(self, number: int) -> Entry:
         if number not in self._read:
             try:
                 found = self.server.call(
-                    f"{self.name} {number}",
+                    f"{self.about}, entry {number}",
                     lambda api: api.prompts.get(
                         in_path(self.name), version=number, resolve=False, request_options=ONCE
                     ),

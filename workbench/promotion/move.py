@@ -100,10 +100,13 @@ def move(server: Server, wish: Wish, *, lease_s: float = LEASE_S) -> Record:
         move_label(server, wish.name, wish.after.number, wish.label)
     except LangfuseRefused as error:
         return _close(log, wish, mine, Found("undone", _only(wish.holders), str(error)))
-    except LangfuseError:
-        pass  # done or not: the read-back tells
+    except LangfuseError as error:
+        why = str(error)  # done or not: the read-back tells
+    else:
+        why = ""
     try:
-        return _close(log, wish, mine, _read_back(server, wish))
+        found = _read_back(server, wish)
+        return _close(log, wish, mine, replace(found, note=why) if found.result == "undone" else found)
     except TakenOver:
         _put_back_late_patch(server, log, wish)
         raise
@@ -174,7 +177,7 @@ def _read_back(server: Server, wish: Wish) -> Found:
     except LangfuseAway as error:
         raise PromotionFailed(
             f"{wish.sentence()}: the label may have moved, but {server.name} went away before it could be read back "
-            f"({error}). The next promote, rollback or status finishes or undoes it."
+            f"({error}). The next promote or rollback finishes or undoes it."
         ) from None
 
 

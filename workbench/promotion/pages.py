@@ -9,18 +9,20 @@ from __future__ import annotations
 from html import escape
 from typing import TYPE_CHECKING
 
-from workbench.promotion.sections import Table, changes, facts, headline, tables, visible, warnings
+from workbench.promotion.sections import Table, changes, facts, headline, sentences, tables, visible, warnings
+from workbench.prompts import piece_html
 from workbench.tables import PLAIN, plain_table
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from workbench.promotion.flips import Flip
     from workbench.promotion.review import Review
 
 LONGEST_DIFF = 200_000
 """Characters of a prompt's change that are shown."""
-_OLD = "background:rgba(208,70,60,.22)"
-_NEW = "background:rgba(50,150,80,.22);text-decoration:underline;margin-left:.2em"
 _WARNING = "border-left:4px solid rgb(200,120,0);padding:.3rem .8rem;margin:.5rem 0;font-weight:600"
+_LINE = "white-space:pre-wrap;margin:.3rem 0"
 _TEXT = "white-space:pre-wrap;overflow-wrap:anywhere"
 _BOX = "border:1px solid rgba(128,128,128,.4);padding:.5rem;margin:.3rem 0;" + _TEXT
 _CELL = "vertical-align:top;text-align:left;padding:.3rem;width:50%"
@@ -39,13 +41,15 @@ table{{margin:.3rem 0 1rem}}h2{{margin-top:2rem}}.wide{{overflow-x:auto}}summary
 """
 
 
-def fragment(review: Review, *, opened: bool = False) -> str:
-    """What a notebook shows: the answer first; flipped cases folded, and the prompt too unless `opened`."""
+def fragment(review: Review, *, opened: bool = False, lines: Sequence[str] = ()) -> str:
+    """What a notebook shows: the answer first, then what came of it in `lines`; flipped cases folded, and the prompt
+    too unless `opened`."""
     state = " open" if opened else ""
     return PLAIN.format(
         f"<h1>{_safe(headline(review))}</h1>"
+        + "".join(f'<p style="{_LINE}">{_safe(one)}</p>' for one in lines)
         + "".join(f'<p style="{_WARNING}">{_safe(one)}</p>' for one in warnings(review))
-        + f"<p><b>{_safe(review.evidence.verdict.sentence)}</b></p>"
+        + _verdict(review)
         + "".join(_table(one) for one in tables(review))
         + f"<details{state}><summary><b>Change of the prompt, by words</b></summary>{_diff(review)}</details>"
         + _flips(review, state)
@@ -53,9 +57,15 @@ def fragment(review: Review, *, opened: bool = False) -> str:
     )
 
 
+def _verdict(review: Review) -> str:
+    """A sentence stands out; several are a list."""
+    said = [_safe(one) for one in sentences(review)]
+    return f"<p><b>{said[0]}</b></p>" if len(said) == 1 else f"<ul>{''.join(f'<li>{one}</li>' for one in said)}</ul>"
+
+
 def _table(table: Table) -> str:
     shown = [tuple(visible(text) for text in row) for row in table.rows]
-    drawn = plain_table(table.headings, shown, visible(table.note), names=1)
+    drawn = plain_table(table.headings, shown, visible(table.note), names=table.names)
     return f'<h2>{_safe(table.title)}</h2><div class="wide">{drawn}</div>'
 
 
@@ -70,21 +80,14 @@ def _diff(review: Review) -> str:
         if left < 0:
             drawn.append("… the rest is left out here")
             break
-        drawn.append("".join(_piece(sign, text) for sign, text in line))
+        drawn.append("".join(piece_html(sign, text) for sign, text in line))
     newline = "\n"
     return f'{intro}<pre style="{_BOX}">{newline.join(drawn)}</pre>'
 
 
-def _piece(sign: str, text: str) -> str:
-    if sign == "=":
-        return escape(text)
-    tag, style = ("del", _OLD) if sign == "-" else ("ins", _NEW)
-    return f'<{tag} style="{style}">{escape(text)}</{tag}>'
-
-
 def _flips(review: Review, state: str) -> str:
     flips = review.flips
-    head = f"<h2>Flipped cases: {flips.n_better} better, {flips.n_worse} worse</h2>"
+    head = f"<h2>{flips.title}</h2>"
     if flips.note:
         return f"{head}<p>{_safe(flips.note)}</p>"
     worse = _side("Worse", flips.worse, flips.n_worse, state)

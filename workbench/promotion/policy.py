@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from workbench.errors import SettingsError, choices
+from workbench.catalog import load_models, providers_of
+from workbench.errors import CatalogError, SettingsError, choices
 from workbench.settings import tool_table, workspace
 
 if TYPE_CHECKING:
@@ -90,6 +91,11 @@ def _check(table: Mapping[str, Any], origin: str) -> None:
         test, wanted = _CHECKS[key]
         if not test(value):
             raise SettingsError(f"{origin}: {key} is {value!r}: it must be {wanted}")
+    for tier in table.get("tiers", ()):
+        try:
+            _ = load_models([tier], stand_in=True) if ":" in tier else providers_of(tier, stand_in=True)
+        except CatalogError as error:
+            raise SettingsError(f"{origin}: tiers: {error}") from None
 
 
 def _is_number(value: object, least: float = 0.0) -> bool:
@@ -116,7 +122,7 @@ _CHECKS: dict[str, tuple[Any, str]] = {
     "max_cost_increase": (lambda value: _is_number(value, -1.0), "a share such as 0.2, or inf"),
     "approvals": (lambda value: _is_whole(value, 0), "a whole number, 0 or more"),
     "author_may_approve": (lambda value: isinstance(value, bool), "true or false"),
-    "tiers": (_is_texts, 'a list of tiers, provider:tier or models: ["fast"]'),
+    "tiers": (_is_texts, 'a list of tiers, provider:tier or provider:id: ["fast"]'),
     "guards": (_is_guards, "a table of metric = margin, margins 0 or more"),
 }
 

@@ -7,6 +7,7 @@ What it says later still becomes the copy.
 from __future__ import annotations
 
 import logging
+import os
 import time
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -60,7 +61,7 @@ def production_prompt(name: str, *, ttl_s: float = TTL_S, server: Server | None 
     mine: Future[Production] = Future()
     answer = _asked.setdefault(key, mine)
     if answer is mine:
-        Thread(target=_ask, args=(server, key, mine), name="production prompt", daemon=True).start()
+        _begin(server, key, mine)
     elif copy is not None:
         return copy.found.prompt
     try:
@@ -70,6 +71,13 @@ def production_prompt(name: str, *, ttl_s: float = TTL_S, server: Server | None 
     if found.source != "langfuse":
         _log.warning("%s", found.said)
     return found.prompt
+
+
+def _begin(server: Server | None, key: _Key, answer: Future[Production]) -> None:
+    try:
+        Thread(target=_ask, args=(server, key, answer), name="production prompt", daemon=True).start()
+    except RuntimeError:  # there is no thread to be had: then the caller's own asks
+        _ask(server, key, answer)
 
 
 def _ask(server: Server | None, key: _Key, answer: Future[Production]) -> None:
@@ -113,3 +121,13 @@ def _silent(server: Server | None) -> LangfuseAway:
 def _server() -> Server | None:
     session = in_use()
     return session.langfuse() if session is not None else _configured.server()
+
+
+def _forked() -> None:
+    """A forked process has neither the threads that are asking nor a connection that only it reads."""
+    global _configured
+    _asked.clear()
+    _configured = ConfiguredProject()
+
+
+os.register_at_fork(after_in_child=_forked)

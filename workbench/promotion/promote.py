@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,7 @@ from workbench.langfuse.prompts import check, push
 from workbench.promotion.move import Wish, held
 from workbench.promotion.record import one_at_a_time
 from workbench.promotion.review import Review, prepare, ref_of
+from workbench.promotion.sections import FIRST
 from workbench.promotion.settling import SEEN_AFTER, end_what_was_open, settle, where_now
 from workbench.promotion.who import me, server_in_use
 
@@ -33,14 +35,17 @@ class Promotion:
     record: Record | None
 
     def __str__(self) -> str:
-        if self.record is None:
-            return f"{self.review}\n\nDry run: nothing was moved."
-        return f"{self.record}\n{SEEN_AFTER}"
+        if self.record is not None:
+            return f"{self.record}\n{SEEN_AFTER}"
+        if self.review.in_place:
+            return f"{self.review.ref} is production already; nothing was moved."
+        open_ = f" First it would end what is open: {self.review.now.under_way}." if self.review.now.under_way else ""
+        return f"{self.review}\n\nDry run: nothing was moved.{open_}"
 
     def __repr__(self) -> str:
         evidence = self.review.evidence.content
         ref = f"{evidence['name']}@{evidence['candidate']['version']}"
-        return f"Promotion({ref}, {'dry run' if self.record is None else self.record.result})"
+        return f"Promotion({ref}, {'nothing was moved' if self.record is None else self.record.result})"
 
     def _repr_html_(self) -> str:
         from html import escape
@@ -64,20 +69,24 @@ def promote(
 
     `evidence`: `latest`, the newest confirmed verdict on that version, or the path of a sealed bundle. `override`: the
     reason for moving it although the policy is not met, which is recorded. `by`: who does it; a claim. `server`:
-    another Langfuse than the one in use. Raises PromotionRefused (nothing moved) with every unmet point,
-    PromotionFailed when the label is not where it was to go, LangfuseError when Langfuse cannot be asked.
+    another Langfuse than the one in use. What is production already stays so, without a new record. A first promotion,
+    which no rollback can take back, warns before it moves. Raises PromotionRefused (nothing moved) with every unmet
+    point, PromotionFailed when the label is not where it was to go or the version is production outside of the record,
+    LangfuseError when Langfuse cannot be asked.
     """
     server, who = server or server_in_use(), by or me()
     name = ref_of(what).partition("@")[0]
     with one_at_a_time():
-        finished = end_what_was_open(server, name, who)
+        finished = None if dry_run else end_what_was_open(server, name, who)
         review = prepare(what, evidence, server, who)
         already = _finished_before(finished, review)
         if already is not None:
             return Promotion(review, already)
         _check(review, override)
-        if dry_run:
+        if dry_run or review.in_place:
             return Promotion(review, None)
+        if review.production is None:
+            warnings.warn(FIRST, stacklevel=2)
         remote = push(server, review.prompt, labels=[CANDIDATE])
         record = settle(server, _wish(review, remote, who, override if review.unmet else None))
     if not record.done:
@@ -86,9 +95,13 @@ def promote(
 
 
 def _check(review: Review, override: str | None) -> None:
-    """Everything that must hold before anything is sent. Raises PromotionRefused and LangfuseRefused."""
+    """Everything that must hold before anything is sent. Raises PromotionRefused, LangfuseRefused, and PromotionFailed
+    for a version that somebody put there outside of the record."""
+    if review.in_place and review.now.outside:
+        where = review.now.astray
+        raise PromotionFailed(f"{review.ref} holds production, but not by the record; nothing was moved: {where}")
     if review.in_place:
-        raise PromotionRefused(f"{review.ref} is production already; nothing was moved")
+        return
     if review.faults:
         head = f"{review.ref} is not promoted, its evidence does not hold"
         raise PromotionRefused(_listed(head, review.faults), review.faults)
@@ -110,7 +123,7 @@ def _wish(review: Review, remote: Remote, who: str, override: str | None) -> Wis
         before=held(review.production) if review.production else None,
         after=held(remote),
         by=who,
-        holders=(review.production.number,) if review.production else (),
+        holders=review.now.holders,
         evidence=evidence.sha,
         approvals=tuple(one.by for one in review.approvals),
         override=override,

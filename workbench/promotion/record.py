@@ -11,9 +11,10 @@ import json
 import os
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any
 
 from workbench.errors import StorageError
+from workbench.files import LineFile, lines, write_whole
 from workbench.records import canonical, sha256
 from workbench.settings import state_dir
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 SCHEMA = 1
 LONGEST_LINE = 1000
+CURE = "Free space or rights: the next move catches up on it."
 WORDS = {
     "done": "done",
     "undone": "not done: the label had not moved",
@@ -138,12 +140,35 @@ class Record:
         if self.evidence:
             said.append(f"evidence {self.evidence[:12]}")
         if self.override:
-            said.append(f"policy overridden: {self.override}")
-        if self.source == "simulated":
+            said.append(f"{'policy ' if self.action == 'promote' else ''}overridden: {self.override}")
+        if self.evidence and self.source == "simulated":
             said.append("on simulated evidence")
         if self.note:
             said.append(self.note)
         return one_line("; ".join(said))
+
+    def __repr__(self) -> str:
+        told = f"{self.action} {self.name} to {self.after}: {WORDS.get(self.result, self.result)}, {self.at}"
+        return f"Record({one_line(told)})"
+
+    def _repr_html_(self) -> str:
+        from workbench.tables import plain_table
+
+        shown = {
+            "result": WORDS.get(self.result, self.result),
+            "production is now": str(self.after) if self.done else "",
+            "asked for": "" if self.done else str(self.after),
+            "it was": str(self.before or "nobody"),
+            "by": self.by,
+            "approved by": ", ".join(self.approvals),
+            "at": self.at,
+            "on": "a stand-in Langfuse" if self.server.startswith("stand-in#") else self.server,
+            "evidence": self.evidence or "none",
+            "overridden": self.override or "",
+            "note": self.note,
+        }
+        rows = [(label, one_line(text)) for label, text in shown.items() if text]
+        return plain_table(("", ""), rows, one_line(f"{self.action} {self.name}"))
 
 
 class Chain:
@@ -154,16 +179,10 @@ class Chain:
 
     def append(self, record: Record) -> None:
         """Add one record behind the last, on disk when this returns."""
-        line = {"record": record.to_json(), "before": self._last_hash()}
-        line["hash"] = sha256(canonical(line))
-        try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            with self.path.open("a+b") as file:
-                file.write(_line_end(file) + json.dumps(line).encode() + b"\n")
-                file.flush()
-                os.fsync(file.fileno())
-        except OSError as error:
-            raise StorageError(f"{self.path} cannot be written: {error}") from None
+        with LineFile(self.path, CURE) as file:  # held, so that nothing comes between the last hash and this line
+            line = {"record": record.to_json(), "before": self._last_hash()}
+            line["hash"] = sha256(canonical(line))
+            file.append(json.dumps(line), sync=True)
 
     def records(self, name: str | None = None) -> list[Record]:
         """The records of a prompt, or all, the oldest first; lines that cannot be read are left to `faults`."""
@@ -172,39 +191,52 @@ class Chain:
 
     def faults(self) -> list[str]:
         """What is wrong with the chain, a sentence each; empty when it holds."""
-        found, before = [], ""
+        return [fault for fault, _ in self._checked() if fault]
+
+    def notes(self) -> list[str]:
+        """What a process left that was killed while it wrote: the record after it follows the one before it."""
+        return [note for _, note in self._checked() if note]
+
+    def _checked(self) -> Iterator[tuple[str, str]]:
+        """Faults and notes, one of the two each."""
+        before, broken, number = "", 0, 0
         for number, line in enumerate(self._lines(), 1):
             if line is None or _record(line) is None:
-                found.append(f"line {number} cannot be read")
-                before = ""
+                broken += 1
                 continue
-            claimed = line.get("hash")
+            claimed, follows, unread = str(line.get("hash")), line.get("before") == before, _lines(number - 1, broken)
+            if broken and follows:
+                yield "", f"{unread} cannot be read, cut short while writing; the record goes on in line {number}"
+            elif broken:
+                yield f"{unread} cannot be read, and line {number} does not follow what is before", ""
+            elif not follows:
+                yield f"line {number} does not follow the line before it: something is missing or was changed", ""
             if claimed != sha256(canonical({key: value for key, value in line.items() if key != "hash"})):
-                found.append(f"line {number} was changed after it was written")
-            if number > 1 and line.get("before") != before:
-                found.append(f"line {number} does not follow the line before it: something is missing or was changed")
-            before = str(claimed)
-        return found
+                yield f"line {number} was changed after it was written", ""
+            before, broken = claimed, 0
+        if broken:
+            yield f"{_lines(number, broken)} cannot be read, perhaps cut short while writing", ""
 
     def _last_hash(self) -> str:
+        """The hash of the last record: what a killed process left behind it counts for nothing."""
         last = ""
         for line in self._lines():
-            last = str(line.get("hash", "")) if line else ""
+            if line is not None and _record(line) is not None:
+                last = str(line.get("hash"))
         return last
 
     def _lines(self) -> Iterator[dict[str, Any] | None]:
         try:
-            text = self.path.read_text("utf-8", "replace")
+            for _, line in lines(self.path, torn=True):
+                try:
+                    value = json.loads(line)
+                except (ValueError, RecursionError):
+                    value = None
+                yield value if isinstance(value, dict) else None
         except FileNotFoundError:
             return
         except OSError as error:
-            raise StorageError(f"{self.path} cannot be read: {error}") from None
-        for line in text.splitlines():
-            try:
-                value = json.loads(line)
-            except (ValueError, RecursionError):
-                value = None
-            yield value if isinstance(value, dict) else None
+            raise StorageError(f"{self.path} cannot be read: {error.strerror or error}") from None
 
 
 @contextmanager
@@ -215,7 +247,7 @@ def one_at_a_time() -> Iterator[None]:
         path.parent.mkdir(parents=True, exist_ok=True)
         file = path.open("a")
     except OSError as error:
-        raise StorageError(f"{path} cannot be written: {error}") from None
+        raise StorageError(f"{path} cannot be written: {error.strerror or error}") from None
     with file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
@@ -239,18 +271,13 @@ def workspace_id() -> str:
         return path.read_text("ascii").strip()
     except (OSError, ValueError):
         made = os.urandom(16).hex()
-        with suppress(OSError):  # without a disk this is another workspace every time, and waits for leases
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(made, "ascii")
+        with suppress(StorageError):  # without a disk this is another workspace every time, and waits for leases
+            write_whole(path, made)
         return made
 
 
-def _line_end(file: BinaryIO) -> bytes:
-    """A line end where the last line has none: a process was killed while it wrote."""
-    if file.seek(0, os.SEEK_END) == 0:
-        return b""
-    file.seek(-1, os.SEEK_END)
-    return b"" if file.read(1) == b"\n" else b"\n"
+def _lines(last: int, count: int) -> str:
+    return f"line {last}" if count == 1 else f"lines {last - count + 1} to {last}"
 
 
 def _record(line: Mapping[str, Any] | None) -> Record | None:

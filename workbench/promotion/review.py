@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from workbench.errors import LangfuseMissing, PromotionRefused, PromptError, StorageError, UsageError
+from workbench.errors import LangfuseError, PromotionRefused, PromptError, UsageError
+from workbench.files import write_page
 from workbench.promotion.approvals import Approval, approvals, counted
 from workbench.promotion.checking import Checked, check
 from workbench.promotion.evidence import Evidence, faults, find_evidence, load_evidence
 from workbench.promotion.flips import Flips, find_flips
 from workbench.promotion.gathering import find_verdict, latest_evidence
 from workbench.promotion.log import Log
-from workbench.promotion.move import last_record
+from workbench.promotion.move import record_of
 from workbench.promotion.policy import Policy, load_policy
+from workbench.promotion.status import Status, read_status
 from workbench.prompts import Prompt, load_prompt
 from workbench.settings import state_dir
 from workbench.verdict import Verdict
@@ -25,17 +28,13 @@ if TYPE_CHECKING:
     from workbench.langfuse.server import Server
 
 
-SECONDS = len("2026-11-22T18:20:26")
-
-
 @dataclass(frozen=True)
 class Review:
     """What somebody reads before a prompt becomes production. Shows itself; `write()` makes the two pages.
 
     `prompt`: what is to be promoted, as its file is now. `approvals` count towards the policy, `uncounted` do not.
-    `production` is what holds the label now, `number` the prompt's version in Langfuse, None before it is there.
-    `faults`: why the evidence does not hold now; `taken_back`: that
-    it was rolled back since.
+    `now` is where production is, `number` the prompt's version in Langfuse, None before it is there. `faults`: why the
+    evidence does not hold now; `taken_back`: that it was rolled back since it was confirmed.
     """
 
     prompt: Prompt
@@ -45,7 +44,7 @@ class Review:
     approvals: tuple[Approval, ...]
     uncounted: tuple[Approval, ...]
     flips: Flips
-    production: Remote | None
+    now: Status
     number: int | None
     faults: tuple[str, ...]
     server: str
@@ -57,14 +56,20 @@ class Review:
         return self.prompt.ref
 
     @property
+    def production(self) -> Remote | None:
+        """What holds the label now."""
+        return self.now.remote
+
+    @property
     def in_place(self) -> bool:
         """Whether production holds this very content already."""
         return self.production is not None and self.production.sha == self.prompt.sha
 
     @property
     def unmet(self) -> tuple[str, ...]:
-        """What the policy asks for and does not find, and whether the version was taken back; each with its cure."""
-        return self.checked.unmet + ((self.taken_back,) if self.taken_back else ())
+        """What the policy asks for and does not find, whether the version was taken back, and whether production is
+        where the record left it; each with its cure."""
+        return self.checked.unmet + tuple(filter(None, (self.taken_back, self.now.astray)))
 
     @property
     def met(self) -> bool:
@@ -88,12 +93,8 @@ class Review:
         target = Path(folder) if folder is not None else state_dir("reviews")
         stem = re.sub(r"[^A-Za-z0-9_.-]+", "-", f"{self.evidence.name}-{self.evidence.stem}")
         paths = target / f"{stem}.html", target / f"{stem}.md"
-        try:
-            target.mkdir(parents=True, exist_ok=True)
-            for path, text in zip(paths, (self.html(), self.markdown()), strict=True):
-                path.write_text(text, "utf-8", "replace")
-        except OSError as error:
-            raise StorageError(f"{target}: cannot be written: {error}") from None
+        for path, text in zip(paths, (self.html(), self.markdown()), strict=True):
+            write_page(path, text)
         return paths
 
     def __str__(self) -> str:
@@ -117,14 +118,15 @@ def prepare(what: Verdict | Prompt | str, evidence: str | Path, server: Server, 
     bundle. Raises PromotionRefused when there is neither, LangfuseError when Langfuse cannot be asked.
     """
     ref = ref_of(what)
-    production = _holder(server, ref.partition("@")[0])
+    prompt = load_prompt(ref) if "@v" in ref or not isinstance(what, Verdict) else None
+    now = _standing(server, ref.partition("@")[0])
     latest = str(evidence) == "latest"
-    found = _latest(what, ref, production, server, by) if latest else load_evidence(evidence)
-    return review_of(found, production, server, _prompt(ref, found))
+    found = _latest(what, ref, now.remote, server, by) if latest else load_evidence(evidence)
+    return review_of(found, now, server, prompt or load_prompt(found.ref))
 
 
-def review_of(evidence: Evidence, production: Remote | None, server: Server, prompt: Prompt) -> Review:
-    """The review of moving `prompt` to production on this evidence."""
+def review_of(evidence: Evidence, now: Status, server: Server, prompt: Prompt) -> Review:
+    """The review of moving `prompt`, the local version as it is now, to production on this evidence."""
     policy = load_policy(evidence.name)
     given = approvals(evidence)
     counts = counted(evidence, given, author_counts=policy.author_may_approve)
@@ -136,10 +138,10 @@ def review_of(evidence: Evidence, production: Remote | None, server: Server, pro
         approvals=counts,
         uncounted=tuple(one for one in given if one not in counts),
         flips=find_flips(evidence),
-        production=production,
+        now=now,
         number=_number(server, prompt),
-        faults=tuple(faults(evidence, prompt, production, server.identity, server.stand_in)),
-        server=server.name,
+        faults=tuple(faults(evidence, prompt, now.remote, server.identity, server.stand_in)),
+        server=server.place,
         taken_back=_taken_back(server, evidence, prompt),
     )
 
@@ -167,30 +169,44 @@ def ref_of(what: Verdict | Prompt | str) -> str:
 
 
 def _taken_back(server: Server, evidence: Evidence, prompt: Prompt) -> str:
-    """Whoever took a version back had a reason, which evidence from before that cannot know."""
-    last = last_record(Log(server, prompt.name).state())
-    if last is None or last.action != "rollback" or last.before is None or last.before.sha != prompt.sha:
-        return ""
-    if str(evidence.content["at"])[:SECONDS] > last.at[:SECONDS]:
-        return ""
-    return (
-        f"it was taken back on {last.at} by {last.by}, after this evidence was made: confirm it again, or say why it "
-        "may return: override, with the reason"
-    )
+    """Whoever took a version back had a reason, which a verdict from before that cannot know. It is no longer held
+    against the version once it has come back since."""
+    confirmed = _confirmed(evidence)
+    for entry in Log(server, prompt.name).back():
+        if 0 < entry.at < confirmed:
+            break
+        record = record_of(entry)
+        if record is None or not record.done:
+            continue
+        if record.after.sha == prompt.sha:
+            break
+        if record.action == "rollback" and record.before is not None and record.before.sha == prompt.sha:
+            return (
+                f"it was taken back on {record.at} by {record.by}, after its verdict was confirmed: ask anew, "
+                f"`workbench confirm {prompt.ref} --candidate {prompt.ref} --baseline {prompt.name}@production ... "
+                '--cache refresh`, or say why it may return, --override "reason"'
+            )
+    return ""
 
 
-def _prompt(ref: str, evidence: Evidence) -> Prompt:
-    """The local version that would be moved; `faults` says where it is not what the evidence is about."""
-    return load_prompt(ref if "@v" in ref else evidence.ref)
-
-
-def _holder(server: Server, name: str) -> Remote | None:
-    from workbench.langfuse.prompts import pull
-
+def _confirmed(evidence: Evidence) -> float:
+    """When the verdict was confirmed, in seconds since 1970: making its bundle again changes nothing about that. 0, and
+    so before any move, where the bundle does not say."""
     try:
-        return pull(server, name, label="production")
-    except LangfuseMissing:
-        return None
+        return datetime.fromisoformat(str(evidence.content["verdict"]["share"].get("at"))).timestamp()
+    except (ValueError, OverflowError):
+        return 0.0
+
+
+def _standing(server: Server, name: str) -> Status:
+    """Where production is. Raises LangfuseError for content that nothing can be compared with: nobody can read it."""
+    now = read_status(server, name)
+    if now.now is not None and now.remote is None:
+        raise LangfuseError(
+            f"{server.name}: prompt {name}: {now.now} holds production, and this workbench cannot use its content: "
+            f"`workbench rollback {name}` gives production back to who held it before, --to names another version"
+        )
+    return now
 
 
 def _number(server: Server, prompt: Prompt) -> int | None:

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 from workbench.promotion.approvals import CLAIM
 from workbench.promotion.checking import mark, share
 from workbench.promotion.evidence import called
-from workbench.promotion.wording import wording
+from workbench.prompts import diff_words
 from workbench.report.text import dollars, seconds
 from workbench.verdict import WORDS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from workbench.promotion.review import Review
 
@@ -42,6 +42,8 @@ class Table:
     headings: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     note: str = ""
+    names: int = 1
+    """Columns, from the left, that are never wrapped."""
 
 
 def visible(text: str) -> str:
@@ -58,18 +60,30 @@ def _is_plain(one: str) -> bool:
 
 def headline(review: Review) -> str:
     """The answer: may it be promoted."""
-    if review.in_place:
+    record = review.now.record
+    if review.in_place and review.now.outside:
+        return f"✘ {review.ref} holds production, but not by the record"
+    if review.in_place and record is not None and record.evidence == review.evidence.sha:
         return f"✔ {review.ref} is production now; this is what it was promoted on"
+    if review.in_place:
+        return f"✔ {review.ref} is production now; it was not promoted on this"
     count = len(review.unmet) + len(review.faults)
     if review.met:
         return f"✔ {review.ref} may become production: the policy is met"
     return f"✘ {review.ref} may not become production: {count} point{'s' if count > 1 else ''} to settle"
 
 
+def sentences(review: Review) -> list[str]:
+    """The verdict, a sentence for each model."""
+    verdict = review.evidence.verdict
+    return [part.sentence(verdict.metric) for part in verdict.parts]
+
+
 def warnings(review: Review) -> list[str]:
     """What must be read before anything else."""
     said = [SIMULATED] if review.evidence.source == "simulated" else []
     said += [FIRST] if review.evidence.is_first else []
+    said += [f"Moved outside: {review.now.astray}"] if review.now.astray else []
     if review.in_place:
         return said
     said += [f"Not again without a reason: {review.taken_back}"] if review.taken_back else []
@@ -83,17 +97,29 @@ def tables(review: Review) -> list[Table]:
 
 
 def _policy(review: Review) -> Table:
-    rows = review.checked.rows()
-    if review.checked.met:
+    rows = [*review.checked.rows(), *_since(review)]
+    if all(row[0] == mark(True) for row in rows):
         return Table("Policy", ("", "asked for", "found"), tuple(row[:3] for row in rows))
     return Table("Policy", ("", "asked for", "found", "cure"), tuple(rows))
+
+
+def _since(review: Review) -> Iterator[tuple[str, ...]]:
+    """What has happened since the evidence was made and stands against it as much as an unmet point does."""
+    if review.in_place:
+        return
+    if review.taken_back:
+        found, _, cure = review.taken_back.partition(": ")
+        yield mark(False), "not taken back since its verdict was confirmed", found, cure
+    if review.now.astray:
+        yield mark(False), "production is where the record left it", "moved outside", review.now.astray
 
 
 def _versions(review: Review) -> Table:
     evidence = review.evidence.content
     then = evidence["production"]
     was = called(then["number"], then["local_version"]) if then else "nothing"
-    rows = [("to be promoted", called(review.number, review.prompt.version), review.prompt.sha[:12]),
+    about = "the version reviewed" if review.in_place else "to be promoted"
+    rows = [(about, called(review.number, review.prompt.version), review.prompt.sha[:12]),
             ("production when the evidence was made", was, then["sha"][:12] if then else "")]  # fmt: skip
     now = review.production
     if (now and now.number) != (then and then["number"]):
@@ -123,7 +149,8 @@ def _verdict(review: Review) -> Table:
         f"account {taken['account']} of {verdict.dataset}, which may spend 0.05/(k(k+1)) = {taken['alpha']:g}"
     )
     headings = ("model", "outcome", "difference", "interval", "cases", "better / worse", "unscored", "basis")
-    return Table(f"{verdict.candidate} against {verdict.baseline}", headings, tuple(rows), note)
+    title = f"{verdict.candidate} against {verdict.baseline}"
+    return Table(title, headings, tuple(rows), note, names=len(headings))
 
 
 def _costs(review: Review) -> Table:
@@ -208,9 +235,9 @@ def changes(review: Review) -> list[list[tuple[str, str]]]:
     """The change of the prompt by words, a list of ("=" | "-" | "+", text) for each line; parameters come last."""
     then, new = review.evidence.content["production"], review.evidence.content["candidate"]
     old_text, old_config = (then["text"], then["config"]) if then else ("", {})
-    pieces = wording(visible(old_text), visible(new["text"]))
+    pieces = diff_words(visible(old_text), visible(new["text"]))
     if old_config != new["config"]:
-        pieces += [("=", "\n\n[parameters]\n"), *wording(_json(old_config), _json(new["config"]))]
+        pieces += [("=", "\n\n[parameters]\n"), *diff_words(_json(old_config), _json(new["config"]))]
     return list(_lines(pieces))
 
 
@@ -229,13 +256,14 @@ def _json(config: Mapping[str, Any]) -> str:
     return visible(json.dumps(config, indent=1, sort_keys=True))
 
 
-def plain(review: Review) -> str:
-    """The review for a terminal: the answer, the verdict, every point, who approved."""
-    said = [headline(review), *(f"! {one}" for one in warnings(review)), "", review.evidence.verdict.sentence, ""]
+def plain(review: Review, lines: Sequence[str] = ()) -> str:
+    """The review for a terminal: the answer, what came of it in `lines`, the verdict, every point, who approved."""
+    said = [headline(review), *lines, *(f"! {one}" for one in warnings(review))]
+    said += ["", *sentences(review), ""]
     said += [str(review.checked), ""]
     versions = _versions(review)
     said += [f"{name}: {version}" for name, version, _ in versions.rows]
     said += [f"{mark(True)} approved by {visible(one.by)} (a claim)" for one in review.approvals]
     flips = review.flips
-    said += [f"{flips.n_better} cases better, {flips.n_worse} worse. {flips.note}".rstrip()]
+    said += [f"{flips.title}. {flips.note}".rstrip()]
     return "\n".join([*said, f"evidence {review.evidence.sha[:12]}, made by {visible(review.evidence.by)}"])

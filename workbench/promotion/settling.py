@@ -41,7 +41,8 @@ def _remember(server: Server, record: Record) -> None:
     except (StorageError, OSError, LangfuseError) as error:
         import warnings
 
-        warnings.warn(f"moved, and recorded in Langfuse, but not in this workspace: {error}", stacklevel=4)
+        moved = "moved, and " if record.done else ""
+        warnings.warn(f"{moved}recorded in Langfuse, but not in this workspace: {error}", stacklevel=4)
 
 
 def end_what_was_open(server: Server, name: str, who: str, *, patience_s: float = 0.0) -> Record | None:

@@ -2,27 +2,36 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from workbench.errors import LangfuseError, LangfuseMissing, choices
-from workbench.langfuse.prompts import holders, listing, numbers
+from workbench.errors import LangfuseAway, LangfuseError, LangfuseMissing, choices
+from workbench.langfuse.prompts import holders, listing, numbers, pull
 from workbench.promotion.log import FOLDER, Log
-from workbench.promotion.move import holding, record_of, recorded
-from workbench.promotion.record import Chain, one_line
+from workbench.promotion.move import held, record_of
+from workbench.promotion.record import Chain, Held, one_line, workspace_id
 from workbench.promotion.who import server_in_use
 
 if TYPE_CHECKING:
+    from workbench.langfuse.prompts import Remote
     from workbench.langfuse.server import Server
-    from workbench.promotion.record import Held, Record
+    from workbench.promotion.log import Entry
+    from workbench.promotion.record import Record
 
 UNCHECKED = "not compared with Langfuse"
+ENDS = "Whether the newest lines are missing cannot be seen here: `workbench promotions NAME` compares with Langfuse."
+BROKEN = (
+    "Restore {} from a copy; without one, move it and promotions.id beside it away: a new file begins, and Langfuse "
+    "still has the whole record."
+)
 
 
 @dataclass(frozen=True)
 class Status:
     """What holds `production` of a prompt. `outside`: the label is not where the last record left it. `under_way`: a
-    move that is not closed. `record`: the last move that counts; None where the workbench never moved it."""
+    move that is not closed, `moving_to` where. `record`: the last move that was done; None where the workbench never
+    moved it. `failed`: the last try, where it came to nothing. `remote`: the content that holds it, None where this
+    workbench cannot read it."""
 
     name: str
     server: str
@@ -30,11 +39,31 @@ class Status:
     now: Held | None
     record: Record | None
     under_way: str
+    moving_to: int | None = None
+    failed: Record | None = None
+    remote: Remote | None = field(default=None, repr=False)
 
     @property
     def outside(self) -> bool:
-        """Whether the label moved without a record, or more than one version holds it."""
-        return len(self.holders) > 1 or (self.record is not None and self.holders != _left(self.record))
+        """Whether the label moved without a record, or more than one version holds it. A move that is under way has
+        its record yet to come."""
+        if self.moving_to is not None and self.holders == (self.moving_to,):
+            return False
+        return len(self.holders) > 1 or (self.record is not None and self.holders != (self.record.after.number,))
+
+    @property
+    def astray(self) -> str:
+        """In a sentence with its cure, what is wrong where `outside`; else empty."""
+        if not self.outside:
+            return ""
+        back = f"`workbench rollback {self.name}"
+        if self.record is None:
+            numbers = ", ".join(map(str, self.holders))
+            return f'versions {numbers} hold production at once: {back} --to VERSION --override "reason"` makes it one'
+        where = f"the record left production at {self.record.after}, and "
+        if len(self.holders) > 1:
+            return f"{where}versions {', '.join(map(str, self.holders))} hold it at once: {back}` makes it one"
+        return f"{where}somebody moved it to {self.now or 'nobody'} without a record: {back}` gives it back"
 
     def facts(self) -> dict[str, str]:
         """Label and text, for every way of showing it."""
@@ -46,11 +75,13 @@ class Status:
         if self.record is None:
             shown["record"] = "none: the workbench has not moved this label yet"
         elif self.outside:
-            shown["moved outside"] = f"the record left it at {self.record.holder}: {self.record}"
-        else:
+            shown["moved outside"] = f"the record left it at {self.record.after}: {self.record}"
+        elif self.holders == (self.record.after.number,):
             shown["since"] = one_line(f"{self.record.at}, by {self.record.by}")
             shown["evidence"] = one_line(self.record.evidence or "none")
             shown["before"] = one_line(str(self.record.before or "nobody"))
+        if self.failed:
+            shown["last attempt"] = str(self.failed)
         if self.under_way:
             shown["under way"] = f"{self.under_way}; or interrupted: promote and rollback end it"
         return shown
@@ -69,10 +100,17 @@ class Status:
 
 @dataclass(frozen=True)
 class History:
-    """The moves that this workspace and Langfuse know of, the oldest first. `faults`: what is wrong with the chains."""
+    """The moves that this workspace and Langfuse know of, the oldest first. `faults`: what is wrong with the chains;
+    `notes`: what else there is to know about them."""
 
     records: tuple[Record, ...]
     faults: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def broken(self) -> bool:
+        """Whether a chain does not hold; where Langfuse could not be asked, nobody knows about its end."""
+        return any(not fault.startswith(UNCHECKED) for fault in self.faults)
 
     def __len__(self) -> int:
         return len(self.records)
@@ -81,12 +119,12 @@ class History:
         return iter(self.records)
 
     def __str__(self) -> str:
-        told = [str(record) for record in self.records] or ["no label was moved yet"]
-        broken = [fault for fault in self.faults if not fault.startswith(UNCHECKED)]
-        holds = "THE CHAIN OF RECORDS IS BROKEN:" if broken else "the chain of records could not be checked:"
+        told = [str(record) for record in self.records] or ["no moved label is on record"]
+        holds = "THE CHAIN OF RECORDS IS BROKEN:" if self.broken else "the chain of records could not be checked:"
         if not self.faults:
             holds = "the chain of records holds"
-        return "\n".join([*told, holds, *(f"  - {fault}" for fault in self.faults)])
+        cure = [BROKEN.format(Chain().path)] if self.broken else []
+        return "\n".join([*told, holds, *(f"  - {fault}" for fault in self.faults), *cure, *self.notes])
 
     def __repr__(self) -> str:
         return f"History({len(self)} moves{', BROKEN' if self.faults else ''})"
@@ -107,39 +145,85 @@ class History:
             for r in self.records
         ]
         headings = ("when", "what", "to", "from", "result", "by", "approved by")
-        return plain_table(headings, rows, "; ".join(self.faults) or "The chain of records holds.")
+        said = [*(self.faults or ["The chain of records holds"]), *self.notes]
+        return plain_table(headings, rows, "; ".join(said) + ".")
 
 
 def status(name: str, *, server: Server | None = None) -> Status:
     """Where `production` of a prompt is, and what the record in Langfuse says of it. Raises LangfuseMissing for
     a name that nobody ever used there: a watch on it would never see anything; LangfuseError."""
     server = server or server_in_use()
-    state = Log(server, name).state()
+    found = read_status(server, name)
+    if not found.holders and found.record is None and found.failed is None:
+        require_known(server, name)
+    return found
+
+
+def read_status(server: Server, name: str) -> Status:
+    """The status of any name, also of one that is not in Langfuse yet. Raises LangfuseError."""
+    log = Log(server, name)
+    state = log.state()
     seen = holders(server, name)
-    if not seen and state.last is None and not numbers(server, name):
+    remote = _readable(server, name, seen[0]) if seen else None
+    now = held(remote) if remote else Held(seen[0], "", "") if seen else None
+    last = record_of(state.last) if state.last else None
+    done = (record for entry in log.back(state) if (record := record_of(entry)) is not None and record.done)
+    under_way = one_line(state.open.intent.body["sentence"]) if state.open else ""
+    failed = last if last is not None and not last.done else None
+    moving_to = int(state.open.intent.body["wish"]["after"]["number"]) if state.open else None
+    return Status(name, server.place, seen, now, next(done, None), under_way, moving_to, failed, remote)
+
+
+def require_known(server: Server, name: str) -> None:
+    """Raises LangfuseMissing, with the names that there are, for a name without any version."""
+    if not numbers(server, name):
         known = (one.name for one in listing(server) if not one.name.startswith(FOLDER))
         raise LangfuseMissing(f"{server.name} has no prompt {name!r}: {choices(name, known)}")
-    now = holding(server, name, seen[0]) if seen else None
-    record = record_of(state.last) if state.last else None
-    under_way = one_line(state.open.intent.body["sentence"]) if state.open else ""
-    return Status(name, server.name, seen, now, record, under_way)
+
+
+def _readable(server: Server, name: str, number: int) -> Remote | None:
+    try:
+        return pull(server, name, number=number)
+    except LangfuseAway:
+        raise
+    except LangfuseError:
+        return None
 
 
 def promotions(name: str | None = None, *, server: Server | None = None) -> History:
     """The record of this workspace, checked; with a prompt's name also against the record in Langfuse, which holds the
-    moves of all machines. An unreachable Langfuse is one of `faults`."""
+    moves of all machines. An unreachable Langfuse is one of `faults`. Raises LangfuseMissing for a name that nobody
+    ever used."""
     chain = Chain()
     local, faults = chain.records(name), [f"{chain.path.name}: {fault}" for fault in chain.faults()]
+    notes = [f"{chain.path.name}: {note}" for note in chain.notes()]
     if name is None:
-        return History(tuple(local), tuple(faults))
+        return History(tuple(local), tuple(faults), (*notes, ENDS))
     server = server or server_in_use()
     try:
-        remote = recorded(server, name)
+        entries = Log(server, name).records()
+        if not entries and not local:
+            require_known(server, name)
+        mine = [record for record in local if record.server == server.identity]
+    except LangfuseMissing:
+        raise
     except LangfuseError as error:
-        return History(tuple(local), (*faults, f"{UNCHECKED}: {error}"))
-    mine = [record for record in local if record.server == server.identity]
-    others = [record for record in mine if record.result == "lost"]
-    return History(tuple(sorted([*remote, *others], key=lambda one: one.log)), (*faults, *_differences(mine, remote)))
+        return History(tuple(local), (*faults, f"{UNCHECKED}: {error}"), tuple(notes))
+    remote = [record for entry in entries if (record := record_of(entry)) is not None]
+    lost = [record for record in mine if record.result == "lost"]
+    faults += [*_differences(mine, remote), *_missing_here(local, entries)]
+    return History(tuple(sorted([*remote, *lost], key=lambda one: one.log)), tuple(faults), tuple(notes))
+
+
+def _missing_here(local: list[Record], entries: list[Entry]) -> list[str]:
+    """What this workspace recorded in Langfuse and does not have here: its file was cut off, or not written."""
+    known, here = {record.sha for record in local}, workspace_id()
+    found = [record_of(entry) for entry in entries if entry.body.get("workspace") == here]
+    gone = [one for one in found if one is not None and one.sha not in known and one.action != "begin"]
+    newest = record_of(entries[-1]) if entries else None
+    repaired = ", which the next promote or rollback here repairs"
+    said = "recorded by this workspace, and missing in its file"
+    return [f"{said}{repaired if one == newest else ''}: {one}" for one in gone]
 
 
 def _differences(local: list[Record], remote: list[Record]) -> list[str]:
@@ -152,7 +236,3 @@ def _differences(local: list[Record], remote: list[Record]) -> list[str]:
     known = {record.sha for record in remote}
     missing = [record for record in local if record.result != "lost" and record.sha not in known]
     return found + [f"Langfuse lacks, or has changed, what was recorded here: {record}" for record in missing]
-
-
-def _left(record: Record) -> tuple[int, ...]:
-    return () if record.holder is None else (record.holder,)

@@ -240,7 +240,7 @@ class ResponseEvents:
 class ChatEvents:
     """The chunks of a streamed chat completion, gathered; see `workbench.providers.exchange.Answer`."""
 
-    def __init__(self, exchange: Exchange) -> None:
+    def __init__(self) -> None:
         self.whole = self.ended = False
         self._model = ""
         self._finish_reason: str | None = None
@@ -272,4 +272,7 @@ READERS: dict[str, Callable[[Exchange, Mapping[str, Any]], Reply]] = {
     "responses": read_response,
     "chat_completions": read_chat,
 }
-EVENTS: dict[str, Callable[[Exchange], Answer]] = {"responses": ResponseEvents, "chat_completions": ChatEvents}
+EVENTS: dict[str, Callable[[Exchange], Answer]] = {
+    "responses": ResponseEvents,
+    "chat_completions": lambda _: ChatEvents(),
+}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from workbench.errors import BaselineError, WorkbenchError
@@ -11,7 +13,6 @@ from workbench.regressions.exact import exact_checks
 from workbench.regressions.records import Check, Regression
 
 if TYPE_CHECKING:
-    from pathlib import Path
     from typing import Literal
 
     from workbench.regressions.baseline import Measured
@@ -29,9 +30,10 @@ def regression(report: Report, baseline: str | Path, *, margin: float = 0.05, co
     night = nights.tonight()
     now: Measured | None = None
     how: Literal["exact", "statistical"] = "exact"
-    path = find(baseline)
+    path = Path(baseline)
     alarm: tuple[Measured, Any] | None = None
     try:
+        path = find(baseline)
         statistical = night.live if night else report.source == "live"
         how = "statistical" if statistical else "exact"
         if not report.done:
@@ -49,10 +51,14 @@ def regression(report: Report, baseline: str | Path, *, margin: float = 0.05, co
         checks = [Check("baseline", "", "red", str(error) or type(error).__name__)]
     about = (now.run_id, now.dataset, now.source, how, now.trials) if now else ("", "", "live", how, 0)
     found = Regression(path.stem, *about, tuple(checks))
-    if night is not None:
+    if night is None:
+        return found
+    try:
         left = nights.leave(night, found, now)
-        if alarm and now and not found.ok:
-            nights.alarms.append(nights.Alarm(found, alarm[0], now, alarm[1], left, report.plan))
+    except WorkbenchError as error:
+        return replace(found, checks=(*found.checks, Check("night", "", "red", str(error))))
+    if alarm and now and not found.ok:
+        nights.alarms.append(nights.Alarm(found, alarm[0], now, alarm[1], left, report.plan))
     return found
 
 

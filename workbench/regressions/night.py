@@ -8,9 +8,11 @@ from __future__ import annotations
 import json
 import os
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from workbench.files import write_new, write_whole
 from workbench.regressions.baseline import VARIABLE, to_text
 
 if TYPE_CHECKING:
@@ -51,19 +53,25 @@ def tonight() -> Night | None:
     try:
         content = json.loads((Path(folder) / "night.json").read_text("utf-8"))
         return Night(Path(folder), bool(content["live"]), int(content["checks"]))
-    except (OSError, ValueError, KeyError):
+    except (OSError, ValueError, KeyError, TypeError):
         return None
 
 
 def leave(night: Night, found: Regression, now: Measured | None) -> Path:
-    """Write a finding, and what a new baseline would be, where the night collects them. Returns the finding's path."""
-    path = night.folder / f"{found.baseline}.found.json"
-    write(path, found)
+    """Write a finding, and what a new baseline would be, where the night collects them. Returns the finding's path:
+    each has one of its own, or a green one would hide a red one of the same baseline. Raises StorageError."""
+    text = _text(found)
+    paths = (night.folder / f"{found.baseline}.{number:03}.found.json" for number in count(1))
+    path = next(path for path in paths if write_new(path, text))
     if now is not None:
-        (night.folder / f"{found.baseline}.measured.json").write_text(to_text(now), "utf-8")
+        write_whole(night.folder / f"{found.baseline}.measured.json", to_text(now))
     return path
 
 
 def write(path: Path, found: Regression) -> None:
-    """A finding as JSON, replacing an earlier one."""
-    path.write_text(json.dumps(found.to_json(), indent=1), "utf-8")
+    """A finding as JSON, in the place of what it was before its cases were asked again. Raises StorageError."""
+    write_whole(path, _text(found))
+
+
+def _text(found: Regression) -> str:
+    return json.dumps(found.to_json(), indent=1)

@@ -36,7 +36,8 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One thing that was looked at: `name` (baseline, trials, replay, score, cost, failures) of one `arm`, or of all.
+    """One thing that was looked at: `name` (baseline, trials, replay, score, cost, failures, night) of one `arm`, or
+    of all.
 
     `sentence` says what was found; `changes` holds the first changed fields of an exact check. `again`: what became of
     an alarm when its flipped cases were asked once more, empty where nothing was asked.
@@ -49,19 +50,27 @@ class Check:
     changes: tuple[Change, ...] = ()
     again: str = ""
 
-    def __str__(self) -> str:
+    def headline(self) -> str:
+        """The check in one line, without its changes."""
         about = f"{self.name}, {self.arm}" if self.arm else self.name
-        more = len(self.changes) - SHOWN
-        lines = [f"[{WORDS[self.state]}] {about}: {' '.join(filter(None, [self.sentence, self.again]))}"]
-        lines += [f"    {change}" for change in self.changes[:SHOWN]]
-        return "\n".join([*lines, f"    and {more} more"] if more > 0 else lines)
+        return f"[{WORDS[self.state]}] {about}: {' '.join(filter(None, [self.sentence, self.again]))}"
+
+    def __str__(self) -> str:
+        lines = [*map(str, self.changes[:SHOWN]), *and_more(self.changes, SHOWN)]
+        return "\n".join([self.headline(), *(f"    {line}" for line in lines)])
+
+
+def and_more(changes: tuple[Change, ...], shown: int) -> list[str]:
+    """The line below the first so many changes that says how many more there are; none where that is all."""
+    more = len(changes) - shown
+    return [f"… and {'at least ' * (len(changes) == KEPT)}{more} more"] if more > 0 else []
 
 
 @dataclass(frozen=True, slots=True)
 class Regression:
     """What `regression` says. `how`: exact or statistical; `trials`: how many were held against the baseline.
 
-    `state` is the worst of its checks: green; yellow, a check that is too small to see what it looks for; red. A cell
+    `state` is the worst of its checks: green; yellow, a check that cannot rule out what it looks for; red. A cell
     that ends with `.require()` is a gate.
     """
 

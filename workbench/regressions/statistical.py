@@ -3,9 +3,13 @@
 All checks of a night share a false-alarm rate of one night in 90: with m checks in the night each gets α = 1/(90·m),
 one-sided (Bonferroni's inequality, Dunn 1961, JASA 56, 52-64; it needs no independence). An arm fails a check when two
 things hold: it is shown to be worse at all (the upper limit of the paired difference, two-sided level 1 − 2α, lies
-below 0), and the estimate lies beyond what is allowed. Where a drop of that size is not ruled out, and the interval is
-so wide that one would not stand out, the check is too small and yellow. The rate is one over nights and
-baselines together: a baseline that was itself a lucky draw is compared with again every night.
+below 0), and the estimate lies beyond what is allowed. The rate is one over nights and baselines together: a baseline
+that was itself a lucky draw is compared with again every night.
+
+A check passes when a drop beyond what is allowed is ruled out as a verdict's "not worse" rules it out (the lower limit
+of the same difference, two-sided level 1 − `FIXED_ALPHA`). That level is not shared: a night passes only if each of its
+checks does, so a drop of one arm slips through no more often than its own check lets it (intersection–union test,
+Berger 1982, Technometrics 24, 295-300). What neither fails nor passes is yellow.
 """
 
 from __future__ import annotations
@@ -20,6 +24,8 @@ from workbench.regressions.baseline import NOT_RUN
 from workbench.regressions.records import Check
 from workbench.stats.difference import bounded_limits
 from workbench.stats.signflip import DRAWS
+from workbench.verdict.cases import same_cases
+from workbench.verdict.judge import FIXED_ALPHA
 from workbench.verdict.records import FEWEST
 
 if TYPE_CHECKING:
@@ -58,19 +64,26 @@ class Allowed:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """A paired change, turned so that more is better, with its limits and the number of its cases."""
+    """A paired change, turned so that more is better, with a verdict's limits `low` and `high`, the upper limit
+    `most` at the night's level, and `n` cases whose changes have the standard deviation `sd`."""
 
     change: float
     low: float
     high: float
+    most: float
     n: int
+    sd: float
 
     def state(self, allowed: float) -> Literal["green", "yellow", "red"]:
-        """red: shown to be worse, and by more than is allowed; yellow: a change of that size would not stand out, and
-        is not ruled out either."""
-        if self.high < 0 and self.change < -allowed:
+        """red: shown to be worse, and by more than is allowed; green: worse by more than is allowed is ruled out."""
+        if self.most < 0 and self.change < -allowed:
             return "red"
-        return "yellow" if self.low <= -allowed and self.high - self.change > allowed else "green"
+        return "green" if self.low >= -allowed else "yellow"
+
+    def cases_needed(self, allowed: float) -> int | None:
+        """Cases from which four nights of five are green while nothing changes; None if it has as many."""
+        needed = stats.cases_needed(allowed, sd=self.sd, alpha=FIXED_ALPHA) if allowed > 0 else 0
+        return needed if needed > self.n else None
 
 
 def statistical_checks(then: Measured, now: Measured, allowed: Allowed) -> list[Check]:
@@ -96,9 +109,12 @@ def still_stands(check: Check, then: Measured, now: Measured, fresh: Measured) -
         return check
     kind: Kind = "score" if check.name == "score" else "failures"
     column = _column(kind, mine[check.arm], now)
-    newer = dict(zip(fresh.contents, _column(kind, again[check.arm], fresh), strict=True))
-    column = np.array([newer.get(c, old) for c, old in zip(now.contents, column, strict=True)])
-    change = float(np.nanmean(_paired(_column(kind, arms[check.arm], then), then, column, now)[2]))
+    asked = dict(zip(fresh.cases, _column(kind, again[check.arm], fresh), strict=True))
+    newer = {case: asked[once_more] for once_more, case in _matched(fresh, now).items()}
+    newer = {case: value for case, value in newer.items() if not np.isnan(value)}  # no answer takes no alarm away
+    column = np.array([newer.get(case, old) for case, old in zip(now.cases, column, strict=True)])
+    changes = _paired(_column(kind, arms[check.arm], then), then, column, now)[2]
+    change = float(changes[~np.isnan(changes)].mean())
     show = _unit(now) if kind == "score" else _percent
     told = f"Asked again, {len(fresh.cases)} flipped cases leave a change of {show(_sign(kind, now) * change)}"
     if change < 0:
@@ -117,7 +133,7 @@ def flipped(check: Check, then: Measured, now: Measured) -> list[str]:
 
 def _coverage(then: Measured, now: Measured) -> Check:
     """Whether both are about the same cases, and all of them were run."""
-    shared = len(set(then.contents) & set(now.contents))
+    shared = len(_matched(then, now))
     if then.dataset != now.dataset or shared < SHARED * max(len(then.cases), len(now.cases)):
         said = (
             f"The baseline has {len(then.cases)} cases of {then.dataset}, this run {len(now.cases)} of {now.dataset}, "
@@ -165,10 +181,16 @@ def _column(kind: Kind, arm: ArmRecord, one: Measured) -> Floats:
 
 def _paired(before: Floats, then: Measured, after: Floats, now: Measured) -> tuple[list[str], Floats, Floats]:
     """Ids, pairs (now, then) of shape (cases, 2), and changes of the cases that both have, matched by content."""
-    old = dict(zip(then.contents, before, strict=True))
-    shared = [(case, value, old[c]) for case, c, value in zip(now.cases, now.contents, after, strict=True) if c in old]
+    values = dict(zip(then.cases, before, strict=True))
+    old = {mine: values[theirs] for theirs, mine in _matched(then, now).items()}
+    shared = [(case, value, old[case]) for case, value in zip(now.cases, after, strict=True) if case in old]
     pairs = np.array([[a, b] for _, a, b in shared], dtype=float).reshape(len(shared), 2)
     return [case for case, *_ in shared], pairs, pairs[:, 0] - pairs[:, 1]
+
+
+def _matched(then: Measured, now: Measured) -> dict[str, str]:
+    """Case ids of `then` -> those of `now` with the same content."""
+    return same_cases(*(dict(zip(one.cases, one.contents, strict=True)) for one in (then, now)))
 
 
 def _bounds(kind: Kind, one: Measured) -> tuple[float, float] | None:
@@ -181,21 +203,31 @@ def _bounds(kind: Kind, one: Measured) -> tuple[float, float] | None:
 
 
 def _difference(pairs: Floats, bounds: tuple[float, float] | None, repeats: int, alpha: float) -> Finding:
-    """The paired difference by the rules of every verdict. Below 200 cases these use sign flips, of which 4,999 cannot
-    speak of levels below 1/2,500: there the score limits on effective flips, joined with Student's, take their place.
-    """
+    """The paired difference of scores or failures, by the rules of every verdict."""
+    changes, width = pairs[:, 0] - pairs[:, 1], None if bounds is None else bounds[1] - bounds[0]
+    limits = [_limits(pairs, bounds, repeats, level) for level in (FIXED_ALPHA, 2 * alpha)]
+    (low, high), (_, most) = limits
+    sd = float(changes.std(ddof=1))
+    if width is not None:  # one more flip each way, as in the limits: cases that are all alike still leave a doubt
+        sd = ((len(changes) * float(changes.var()) + 2 * width**2) / (len(changes) + 2)) ** 0.5
+    return Finding(float(changes.mean()), low, high, most, len(changes), sd)
+
+
+def _limits(pairs: Floats, bounds: tuple[float, float] | None, repeats: int, alpha: float) -> tuple[float, float]:
+    """Limits at level 1 − alpha. Below 200 cases verdicts use sign flips, of which 4,999 cannot speak of levels below
+    1/2,500: there the score limits on effective flips, joined with Student's, take their place."""
     now, then = pairs[:, 0], pairs[:, 1]
     width = None if bounds is None else bounds[1] - bounds[0]
     binary = repeats == 1 and bounds is not None and bool(np.isin(pairs, bounds).all())
-    if binary or len(pairs) >= stats.LARGE or (DRAWS + 1) * alpha >= 2:
+    if binary or len(pairs) >= stats.LARGE or (DRAWS + 1) * alpha >= 4:
         scale = width if binary and width else 1.0
-        found = stats.paired_difference(now / scale, then / scale, binary=binary, bounds=bounds, alpha=2 * alpha)
-        return Finding(found.difference * scale, found.low * scale, found.high * scale, found.n)
-    low, high = stats.t_limits(now - then, 1 - 2 * alpha)
+        found = stats.paired_difference(now / scale, then / scale, binary=binary, bounds=bounds, alpha=alpha)
+        return found.low * scale, found.high * scale
+    low, high = stats.t_limits(now - then, 1 - alpha)
     if width is not None:
-        lower, upper, _ = bounded_limits((now - then) / width, 2 * alpha)
+        lower, upper, _ = bounded_limits((now - then) / width, alpha)
         low, high = min(low, float(lower) * width), max(high, float(upper) * width)
-    return Finding(float((now - then).mean()), low, high, len(pairs))
+    return low, high
 
 
 def _dearer(pairs: Floats, alpha: float) -> Finding:
@@ -203,10 +235,11 @@ def _dearer(pairs: Floats, alpha: float) -> Finding:
     before = -float(pairs[:, 1].mean())
     if before == 0:
         change = float(pairs[:, 0].mean())
-        return Finding(change and -np.inf, change and -np.inf, change and -np.inf, len(pairs))
+        limit = change and -np.inf
+        return Finding(limit, limit, limit, limit, len(pairs), 0.0)
     changes = (pairs[:, 0] - pairs[:, 1]) / before
-    low, high = stats.t_limits(changes, 1 - 2 * alpha)
-    return Finding(float(changes.mean()), low, high, len(pairs))
+    (low, high), (_, most) = (stats.t_limits(changes, 1 - level) for level in (FIXED_ALPHA, 2 * alpha))
+    return Finding(float(changes.mean()), low, high, most, len(pairs), float(changes.std(ddof=1)))
 
 
 def _sentence(kind: Kind, found: Finding, limit: float, state: str, lost: int, one: Measured) -> str:
@@ -220,11 +253,16 @@ def _sentence(kind: Kind, found: Finding, limit: float, state: str, lost: int, o
     ends = sorted((sign * found.low, sign * found.high))
     size = f"{what[kind]} {show(sign * found.change)} ({show(ends[0])} to {show(ends[1])}; {found.n} cases)"
     beyond = {"score": show(limit).lstrip("+"), "cost": f"{limit:.0%}", "failures": f"{limit:.0%} of the trials"}
+    needed = found.cases_needed(limit)
+    unsure = (
+        f"too small to see a change of {beyond[kind]}; about {needed:,} cases would do."
+        if needed
+        else f"a change of {beyond[kind]} is not ruled out."
+    )
     said = {
         "red": f"{size}: worse beyond the allowed {beyond[kind]}.",
         "green": f"{size}; {beyond[kind]} are allowed.",
-        "yellow": f"{size}: too small to see a change of {beyond[kind]}, only one beyond "
-        f"{show(max(found.high - found.change, 0.0)).lstrip('+')}.",
+        "yellow": f"{size}: {unsure}",
     }[state]
     return said + (f" {lost} pairs lack a value." if lost else "")
 

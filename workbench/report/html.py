@@ -12,73 +12,64 @@ from html import escape
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
+from workbench.errors import VerdictError
+from workbench.records import ref_of
 from workbench.report.cases import Cases
-from workbench.report.text import HEADINGS, cells, scale, spent
-from workbench.tables import CELL_STYLE, HEAD, PLAIN, SHOWN, plain_table, table
+from workbench.report.text import HEADINGS, grid, paid, scale, score_text, trials
+from workbench.tables import PLAIN, SHOWN, fitting, plain_table, table
 
 if TYPE_CHECKING:
     from workbench.report.report import Report
     from workbench.report.summary import ArmSummary, Leaderboard
 
-_BAR = 100
+_BAR = 92
+_TRACK, _RANGE, _MARK = "rgba(128,128,128,.2)", "#8fb8e0", "#2060a8"
 _LEFT = 2
 
 
 def leaderboard_html(board: Leaderboard) -> str:
     """The leaderboard: one row per arm with its interval drawn on a common scale."""
     low, high = scale(list(board))
-    headings = [*HEADINGS[:3], "", *HEADINGS[3:]]
-    head = "".join(f'<th scope="col" style="{HEAD.format(_side(i))}">{escape(h)}</th>' for i, h in enumerate(headings))
-    body = "".join(_leaderboard_row(row, low, high) for row in list(board)[:SHOWN])
-    more = f"<p>and {len(board) - SHOWN} more arms</p>" if len(board) > SHOWN else ""
-    return table(head, body, board.caption) + more
+    texts = grid(board)
+    head = "".join(f'<th scope="col" style="{_side(i)}">{escape(h)}</th>' for i, h in enumerate(texts[0]))
+    rows = zip(list(board)[:SHOWN], texts[1:], strict=False)
+    shown = fitting(_leaderboard_row(row, one, low, high) for row, one in rows)
+    more = f"<p>and {len(board) - len(shown):,} more rows</p>" if len(board) > len(shown) else ""
+    note = PLAIN.format(f"<p>{escape(board.note)}</p>") if board.note else ""
+    return table(head, "".join(shown), board.caption) + more + note
 
 
-def _leaderboard_row(row: ArmSummary, low: float, high: float) -> str:
-    texts = cells(row)
-    drawn = [*(escape(text) for text in texts[:3]), _interval(row, low, high), *(escape(text) for text in texts[3:])]
-    return (
-        "<tr>"
-        + "".join(
-            f'<td style="{CELL_STYLE.format(_side(i))};white-space:nowrap">{one}</td>' for i, one in enumerate(drawn)
-        )
-        + "</tr>"
-    )
+def _leaderboard_row(row: ArmSummary, texts: tuple[str, ...], low: float, high: float) -> str:
+    drawn = [escape(text) for text in texts]
+    drawn[HEADINGS.index("95 % interval")] += _interval(row, low, high)
+    cells = (f'<td style="{_side(i)}white-space:nowrap">{one}</td>' for i, one in enumerate(drawn))
+    return f"<tr>{''.join(cells)}</tr>"
 
 
 def _interval(row: ArmSummary, low: float, high: float) -> str:
     """A bar from the lower to the upper limit with a mark at the mean, on the axis of the whole table."""
     if row.mean is None or row.low is None or row.high is None:
         return ""
-    left, middle, right = (100 * (min(max(x, low), high) - low) / (high - low) for x in (row.low, row.mean, row.high))
-    parts = [
-        ("transparent", left),
-        ("rgba(56,128,200,.45)", middle - left),
-        ("rgb(56,128,200)", 2.0),
-        ("rgba(56,128,200,.45)", right - middle - 2.0),
-    ]
-    spans = "".join(
-        f'<span style="display:inline-block;height:12px;width:{width * _BAR / 100:.1f}px;background-color:{colour}">'
-        "</span>"
-        for colour, width in parts
-        if width > 0
+    left, middle, right = (
+        _BAR * (min(max(x, low), high) - low) / (high - low) for x in (row.low, row.mean, row.high)
     )
-    title = f"{row.mean:.3f}, 95 % interval {row.low:.3f} to {row.high:.3f}"
-    return (
-        f'<div title="{title}" style="width:{_BAR + 2}px;text-align:left;white-space:nowrap;line-height:12px;'
-        f'margin-top:3px;background-color:rgba(128,128,128,.15)">{spans}</div>'
-    )
+    sides = f"border:solid {_RANGE};border-width:0 {right - middle:.0f}px 0 {middle - left:.0f}px"
+    drawn = f"margin-left:{left:.0f}px;width:2px;height:5px;background-color:{_MARK};{sides}"
+    track = f"width:{_BAR + 2}px;margin-left:auto;background-color:{_TRACK}"
+    return f'<div style="{track}"><div style="{drawn}"></div></div>'
 
 
 def cases_html(cases: Cases) -> str:
     """Rows with their inputs, expected value and output, all of it as text."""
+    if not len(cases):
+        return PLAIN.format(f"<p>{escape(cases.headline)}</p>")
     headings = ("case", "prompt", "model", "score", "why", "input", "expected", "output")
     rows = [
         (
             row["case_id"],
-            f"{row['prompt']}@{row['version']}",
+            ref_of(row),
             row["model"],
-            "" if not cases.metric else str(row["scores"].get(cases.metric)),
+            "" if not cases.metric else score_text(row["scores"].get(cases.metric)),
             row["error"] or row["reasons"].get(cases.metric) or "; ".join(row["reasons"].values()),
             _as_text(row["inputs"]),
             _as_text(row["expected"]),
@@ -86,7 +77,7 @@ def cases_html(cases: Cases) -> str:
         )
         for row in list(cases)[:SHOWN]
     ]
-    return plain_table(headings, rows, cases.title, len(cases), names=3)
+    return plain_table(headings, rows, cases.headline, len(cases), names=3)
 
 
 def report_fragment(report: Report) -> str:
@@ -98,9 +89,6 @@ def report_fragment(report: Report) -> str:
 def report_html(report: Report) -> str:
     """The report as one self-contained page: no script, and no address that a browser would fetch."""
     board = report.leaderboard()
-    image = BytesIO()
-    report.pareto().savefig(image, format="png", dpi=120)
-    picture = base64.b64encode(image.getvalue()).decode()
     prompts = "".join(
         f"<details><summary>{escape(p['ref'])}</summary><pre style='white-space:pre-wrap'>{escape(p['text'])}"
         f"</pre></details>"
@@ -112,19 +100,30 @@ def report_html(report: Report) -> str:
 <title>{escape(report.run_id)}</title>
 <style>:root{{color-scheme:light dark}}
 body{{font:15px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:1320px;padding:0 1rem}}
-table{{margin:.5rem 0 1.5rem}}img{{max-width:100%;background:#fff}}.wide{{overflow-x:auto}}</style></head><body>
+table{{margin:.5rem 0 1.5rem}}img{{max-width:100%}}.wide{{overflow-x:auto}}</style></head><body>
 <h1>{escape(report.run_id)}</h1><p>{escape(_headline(report))}</p>
 <h2>Leaderboard: {escape(report.metrics[0])}</h2><div class="wide">{leaderboard_html(board)}</div>
-<h2>Quality and cost</h2><img alt="Quality against cost per 1,000 cases; the numbers are in the table above."
-src="data:image/png;base64,{picture}">
+<h2>Quality and cost</h2>{_picture(report)}
 <h2>What went wrong</h2><div class="wide">{_folded(report, opened=True)}</div>
 <h2>Prompts</h2>{prompts}</body></html>
 """
 
 
+def _picture(report: Report) -> str:
+    image = BytesIO()
+    try:
+        report.pareto().savefig(image, format="png", dpi=120)
+    except VerdictError as error:
+        return f"<p>Not drawn: {escape(str(error))}.</p>"
+    said = "Quality against cost per 1,000 cases; the numbers are in the table above."
+    return f'<img alt="{said}"\nsrc="data:image/png;base64,{base64.b64encode(image.getvalue()).decode()}">'
+
+
 def _folded(report: Report, opened: bool = False) -> str:
     errors, wrong = report.errors(n=20), _wrong_of_leader(report)
     parts = [cases_html(part) for part in (errors, wrong) if len(part)]
+    if not parts and (report.scorer_of(report.metrics[0]) is None or report.unscored()):
+        return f"<p>No failed trial; {escape(wrong.title)}.</p>"
     if not parts:
         return "<p>No failed trial, no wrong answer.</p>"
     state = " open" if opened else ""
@@ -134,9 +133,12 @@ def _folded(report: Report, opened: bool = False) -> str:
 def _wrong_of_leader(report: Report) -> Cases:
     """What the leading arm got wrong: the answers somebody would have to live with."""
     board = report.leaderboard()
-    best = board.best if len(board) else None
-    if best is None:
+    if all(row.mean is None for row in board):
         return report.wrong()
+    best = board.best
+    if report.scorer_of(best.metric) is None:
+        return Cases((), report.cases, "", f"which answers are wrong by {best.metric} is not known")
+    # without its note: the leaderboard above has said it
     found = report.wrong(prompt=best.prompt.removesuffix("*"), model=best.model)
     return Cases(found.rows, report.cases, found.metric, f"{best.arm}, {found.title}")
 
@@ -144,14 +146,15 @@ def _wrong_of_leader(report: Report) -> Cases:
 def _headline(report: Report) -> str:
     totals = report.totals()
     text = (
-        f"{totals['done']:,} of {totals['trials']:,} trials, {report.state}; {totals['hits']:,} from the cache, "
-        f"{totals['errors']:,} failed; {spent(totals['spent_usd'], totals['unknown_spent'])} spent{report.paid_to()}"
+        f"{trials(totals['done'], totals['trials'])}, {report.state}; {totals['hits']:,} from the cache, "
+        f"{totals['errors']:,} failed; {paid(totals, report.paid_to())}"
     )
     return f"{text}. {report.message}" if report.message else text
 
 
 def _side(column: int) -> str:
-    return "left" if column < _LEFT else "right"
+    """Numbers stand to the right, as everything in a table does that does not say otherwise."""
+    return "text-align:left;" if column < _LEFT else ""
 
 
 def _as_text(value: Any) -> str:

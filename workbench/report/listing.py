@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from workbench.errors import ReportError, choices
+from workbench.records import ref_of
 from workbench.report.report import Report
 from workbench.settings import state_dir
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
+
+HEADINGS = ("run", "done", "state", "dataset", "prompts")
 
 
 def load_report(which: str | Path = "latest") -> Report:
@@ -30,14 +34,29 @@ def load_report(which: str | Path = "latest") -> Report:
 
 def runs() -> Runs:
     """The runs of this workspace, the newest first."""
-    return Runs(tuple(Report(folder) for folder in _run_folders()))
+    reports, unreadable = [], {}
+    for folder in _run_folders():
+        report = Report(folder)
+        try:
+            report.plan  # noqa: B018  # read here, so that whoever iterates meets no broken run
+        except ReportError as error:
+            unreadable[folder.name] = str(error)
+        else:
+            reports.append(report)
+    return Runs(tuple(reports), unreadable)
 
 
 class Runs:
-    """The runs of a workspace. Iterate for Reports."""
+    """The runs of a workspace. Iterate for Reports; `unreadable`: folder -> why it is not among them."""
 
-    def __init__(self, reports: tuple[Report, ...]) -> None:
+    def __init__(self, reports: tuple[Report, ...], unreadable: Mapping[str, str] | None = None) -> None:
         self._reports = reports
+        self.unreadable = dict(unreadable or {})
+
+    @property
+    def names(self) -> list[str]:
+        """Ids of the runs."""
+        return [report.run_id for report in self]
 
     def __iter__(self) -> Iterator[Report]:
         return iter(self._reports)
@@ -48,28 +67,36 @@ class Runs:
     def __str__(self) -> str:
         from workbench.report.text import table
 
-        if not self._reports:
+        if not self._reports and not self.unreadable:
             return "no runs yet"
-        return "\n".join(table([("run", "done", "state", "dataset", "prompts"), *map(_run_cells, self)]))
+        rows, complaints = self._cells()
+        return "\n".join([*table([HEADINGS, *rows]), *complaints])
+
+    def _cells(self) -> tuple[list[tuple[str, ...]], list[str]]:
+        """The table's rows, and a sentence for each run that cannot be read, or whose rows cannot."""
+        rows, broken = [], list(self.unreadable.values())
+        for report in self:
+            try:
+                rows.append(_run_cells(report, f"{report.done} of {report.plan['trials']}", report.state))
+            except ReportError as error:
+                rows.append(_run_cells(report, "–", "cannot be read"))
+                broken.append(str(error))
+        return rows, [f"cannot be read: {why}" for why in broken]
 
     def __repr__(self) -> str:
         return f"Runs({len(self)})"
 
     def _repr_html_(self) -> str:
-        from workbench.tables import plain_table
+        from workbench.tables import PLAIN, plain_table
 
-        return plain_table(("run", "done", "state", "dataset", "prompts"), [_run_cells(one) for one in self], "Runs")
+        rows, complaints = self._cells()
+        told = "".join(PLAIN.format(f"<p>{escape(one)}</p>") for one in complaints)
+        return plain_table(HEADINGS, rows, "Runs") + told
 
 
-def _run_cells(report: Report) -> tuple[str, ...]:
-    prompts = ", ".join(dict.fromkeys(f"{arm['prompt']}@{arm['version']}" for arm in report.plan["arms"]))
-    return (
-        report.run_id,
-        f"{report.done} of {report.plan['trials']}",
-        report.state,
-        report.plan["dataset"]["name"],
-        prompts,
-    )
+def _run_cells(report: Report, done: str, state: str) -> tuple[str, ...]:
+    prompts = ", ".join(dict.fromkeys(ref_of(arm) for arm in report.plan["arms"]))
+    return (report.run_id, done, state, report.plan["dataset"]["name"], prompts)
 
 
 def _run_folders() -> list[Path]:

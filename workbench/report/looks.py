@@ -6,7 +6,11 @@ What was tried elsewhere, or on another machine, is not known here; hence "at le
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from typing import TYPE_CHECKING
+
+from workbench.errors import StorageError
+from workbench.files import append_line, lines
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,11 +25,8 @@ def count_look(runs: Path, dataset: str, what: list[str]) -> tuple[int, int]:
     seen = _looks(path, dataset)
     if tuple(what) not in seen:
         seen.add(tuple(what))
-        try:
-            with path.open("a", encoding="utf-8") as file:
-                file.write(json.dumps({"dataset": dataset, "what": what}) + "\n")
-        except OSError:
-            pass
+        with suppress(StorageError):
+            append_line(path, json.dumps({"dataset": dataset, "what": what}), "")
     return len(seen), len(variants(runs, dataset))
 
 
@@ -43,9 +44,12 @@ def variants(runs: Path, dataset: str) -> set[str]:
 
 
 def _looks(path: Path, dataset: str) -> set[tuple[str, ...]]:
-    try:
-        lines = path.read_text("utf-8").splitlines()
-    except OSError:
-        return set()
-    entries = [json.loads(line) for line in lines if line.endswith("}")]
-    return {tuple(entry["what"]) for entry in entries if entry["dataset"] == dataset}
+    """What can be read of them: a line that a crash left counts for nothing, and hides no other."""
+    found: set[tuple[str, ...]] = set()
+    with suppress(OSError):
+        for _, line in lines(path):
+            with suppress(ValueError, KeyError, TypeError):
+                entry = json.loads(line)
+                if entry["dataset"] == dataset:
+                    found.add(tuple(entry["what"]))
+    return found

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 from workbench.errors import CallError, NotRecorded, ReportError
 from workbench.labels.agreement import Rate, rate
 from workbench.labels.asking import asking, in_order
-from workbench.labels.queue import Item, LabelQueue, arm_of
+from workbench.labels.queue import Item, LabelQueue
 from workbench.prompts import Prompt
-from workbench.records import Case, sha256
+from workbench.records import Case, arm_ref, sha256
+from workbench.report.text import perhaps
 from workbench.scorers.asking import MODEL
 from workbench.scorers.pair import TURNED, Choice, both_orders, pair_judge
 from workbench.verdict.arms import pair_arms
@@ -57,7 +58,8 @@ class JudgedPairs:
     """Arm `a` against arm `b` by a pairwise judge. Iterate for `PairRow`s.
 
     `left_out`: trials that only one of the arms has, or that failed. `source`: live, simulated or recorded. Money is in
-    US dollars: `cost_usd` at list price (None: some unknown), `spent_usd` now.
+    US dollars: `cost_usd` at list price and `spent_usd` now (None: some unknown), `uncertain_usd` the most that calls
+    which broke off may have cost beside.
     """
 
     a: str
@@ -69,7 +71,8 @@ class JudgedPairs:
     left_out: int
     source: str
     cost_usd: float | None
-    spent_usd: float
+    spent_usd: float | None
+    uncertain_usd: float = 0.0
 
     @property
     def counts(self) -> dict[str, int]:
@@ -116,7 +119,8 @@ class JudgedPairs:
     def facts(self) -> dict[str, str]:
         """The result as name and text."""
         counts = self.counts
-        cost = "unknown" if self.cost_usd is None else f"${self.cost_usd:.4f} at list price, ${self.spent_usd:.4f} now"
+        unknown = self.cost_usd is None or self.spent_usd is None
+        cost = "unknown" if unknown else f"${self.cost_usd:.4f} at list price, ${self.spent_usd:.4f} now"
         return {
             "a": self.a,
             "b": self.b,
@@ -128,7 +132,7 @@ class JudgedPairs:
             "share that a wins": str(self.preference),
             "first one chosen": str(self.position),
             "longer one wins": str(self.length),
-            "cost": cost,
+            "cost": cost + perhaps(self.uncertain_usd),
         }
 
     def __iter__(self) -> Iterator[PairRow]:
@@ -182,15 +186,15 @@ async def judge_pairs(
     found = pair_arms(report.plan["arms"], names[0], names[1])
     if len(found) > 1:
         raise ReportError(f"{names[0]!r} ran on {', '.join(held for held, _, _ in found)}: pairs are judged within one "
-                          f"of these, such as '{arm_of(found[0][1])}'")  # fmt: skip
+                          f"of these, such as '{arm_ref(found[0][1])}'")  # fmt: skip
     _, one, other = found[0]
     pairs, left_out = _pairs(report, one, other)
     async with asking(budget_usd, cache) as ask:
         rows = await in_order([_row(judge, report.cases[key[0]], key[1], *both, ask) for key, both in pairs[:sample]])
     source = next((kind for kind in ("simulated", "recorded") if kind in ask.sources), "live")
     return JudgedPairs(
-        arm_of(one), arm_of(other), judge, report.plan["dataset"]["name"], tuple(rows), report.cases, left_out,
-        source, ask.cost_usd, ask.spent_usd,
+        arm_ref(one), arm_ref(other), judge, report.plan["dataset"]["name"], tuple(rows), report.cases, left_out,
+        source, ask.cost_usd, ask.spent_usd, ask.uncertain_usd,
     )  # fmt: skip
 
 
@@ -198,15 +202,15 @@ def _pairs(
     report: Report, one: dict[str, Any], other: dict[str, Any]
 ) -> tuple[list[tuple[tuple[str, int], tuple[str, str]]], int]:
     """Both arms' outputs by case and repeat, in the order in which cases went out, and how many have no partner."""
-    outputs: dict[str, dict[tuple[str, int], str]] = {arm_of(one): {}, arm_of(other): {}}
+    outputs: dict[str, dict[tuple[str, int], str]] = {arm_ref(one): {}, arm_ref(other): {}}
     seen: set[tuple[str, int]] = set()
     for row in report.rows():
         key = (row["case_id"], row["repeat"])
-        if arm_of(row) in outputs:
+        if arm_ref(row) in outputs:
             seen.add(key)
             if row["error"] is None and row["output"] is not None:
-                outputs[arm_of(row)][key] = row["output"]
-    a, b = outputs[arm_of(one)], outputs[arm_of(other)]
+                outputs[arm_ref(row)][key] = row["output"]
+    a, b = outputs[arm_ref(one)], outputs[arm_ref(other)]
     places = {case_id: i for i, case_id in enumerate(report.cases)}
     both = sorted(a.keys() & b.keys(), key=lambda key: (places[key[0]], key[1]))
     return [(key, (a[key], b[key])) for key in both], len(seen) - len(both)

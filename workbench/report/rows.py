@@ -6,12 +6,11 @@ end is what a crash or a full disk leaves behind: readers skip it, the next writ
 
 from __future__ import annotations
 
-import fcntl
-import json
-import os
 from typing import TYPE_CHECKING, Any
 
-from workbench.errors import ReportError, StorageError, UsageError
+from workbench.errors import ReportError, UsageError
+from workbench.files import LineFile, json_lines, whole_end
+from workbench.records import arm_key
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -22,33 +21,51 @@ if TYPE_CHECKING:
 TrialKey = tuple[str, str, str, str, str, int]
 """What a row is about: prompt, content hash, provider, model, case, repeat."""
 
+ENDED = "ended"
+"""File in the folder of a race that came to its end, which is mostly before the last trial."""
+CURE = "Rows so far are intact, replies are in the cache; free space or rights, then run the same line again."
+
 
 def trial_key(row: dict[str, Any]) -> TrialKey:
     """The trial that a row, as read from JSON, is about."""
-    return (row["prompt"], row["prompt_sha"], row["provider"], row["model"], row["case_id"], row["repeat"])
+    return (*arm_key(row), row["case_id"], row["repeat"])
 
 
-def read_rows(path: Path) -> Iterator[dict[str, Any]]:
-    """Every row written, in the order of writing, one at a time. Raises ReportError for a line that is no row."""
+def read_rows(path: Path, end: int | None = None) -> Iterator[dict[str, Any]]:
+    """Every row written, in the order of writing, one at a time, up to byte `end`. Raises ReportError for a line that
+    is no row."""
+    for _, row in placed_rows(path, end):
+        yield row
+
+
+def placed_rows(path: Path, end: int | None = None) -> Iterator[tuple[int, dict[str, Any]]]:
+    """As `read_rows`, each row with the byte where it begins."""
     try:
-        with path.open("rb") as file:
-            for number, line in enumerate(file, 1):
-                if not line.endswith(b"\n"):
-                    return
-                try:
-                    yield json.loads(line)
-                except ValueError as error:
-                    raise ReportError(f"{path}, line {number}: not a row: {error}") from None
+        yield from json_lines(path, "a row", end)
     except FileNotFoundError:
         return
+    except OSError as error:
+        raise ReportError(f"{path} cannot be read: {error.strerror or error}") from None
+    except ValueError as error:
+        raise ReportError(str(error)) from None
 
 
-def last_rows(path: Path) -> Iterator[dict[str, Any]]:
-    """The rows that count: of several rows of one trial only the last one. Reads twice to hold none of them."""
-    last = {hash(trial_key(row)): number for number, row in enumerate(read_rows(path))}
-    for number, row in enumerate(read_rows(path)):
-        if last[hash(trial_key(row))] == number:
+def last_rows(path: Path, end: int | None = None) -> Iterator[dict[str, Any]]:
+    """The rows that count: of several rows of one trial only the last one. Reads twice to hold none of them, both times
+    up to the same byte: a run that goes on appends in between."""
+    end = rows_end(path) if end is None else end
+    last = {hash(trial_key(row)): at for at, row in placed_rows(path, end)}
+    for at, row in placed_rows(path, end):
+        if last[hash(trial_key(row))] == at:
             yield row
+
+
+def rows_end(path: Path) -> int:
+    """How far the rows are written now: the byte where the last whole one ends. Raises ReportError."""
+    try:
+        return whole_end(path)
+    except OSError as error:
+        raise ReportError(f"{path} cannot be read: {error.strerror or error}") from None
 
 
 class RowLog:
@@ -57,22 +74,18 @@ class RowLog:
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / "rows.jsonl"
+        self.unpriced: set[int] = set()
         try:
-            self._file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
-        except OSError as error:
-            raise self._refused(error) from None
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            os.close(self._file)
+            self._file = LineFile(self.path, CURE, cut=True, wait=False, mode=0o600)
+        except BlockingIOError:
             raise UsageError(
                 f"run {folder.name} is being written by another process; wait for it, or stop it"
             ) from None
-        self._cut_torn_line()
 
     def finished(self, judged: Collection[str] = ()) -> set[int]:
         """Hashes of the trials that a resumed run need not do again: those with a row without an error, and with a
-        score for each metric in `judged`, where a missing one is a failed call."""
+        score for each metric in `judged`, where a missing one is a failed call. Those among them whose price was not
+        known are in `unpriced` then."""
         # hashes instead of keys: a resumed run of 100,000 trials holds 8 MB of them, not 40
         done: set[int] = set()
         for row in read_rows(self.path):
@@ -81,40 +94,13 @@ class RowLog:
                 done.add(key)
             else:
                 done.discard(key)
+            (self.unpriced.add if row["cost_usd"] is None and key in done else self.unpriced.discard)(key)
         return done
 
     def append(self, row: Row) -> None:
         """Write one row; it is in the file when this returns."""
-        line = (row.to_json() + "\n").encode("ascii")
-        try:
-            written = os.write(self._file, line)
-        except OSError as error:
-            raise self._refused(error) from None
-        if written < len(line):
-            self._cut_torn_line()
-            raise self._refused(OSError("the disk is full"))
+        self._file.append(row.to_json())
 
     def close(self) -> None:
         """Release the file; safe to call twice."""
-        if self._file >= 0:
-            os.close(self._file)
-            self._file = -1
-
-    def _cut_torn_line(self) -> None:
-        size = os.fstat(self._file).st_size
-        keep = size
-        while keep > 0:
-            start = max(keep - 65536, 0)
-            at = os.pread(self._file, keep - start, start).rfind(b"\n")
-            if at >= 0:
-                keep = start + at + 1
-                break
-            keep = start
-        if keep < size:
-            os.ftruncate(self._file, keep)
-
-    def _refused(self, error: OSError) -> StorageError:
-        return StorageError(
-            f"{self.path} cannot be written: {error}. Rows so far are intact, replies are in the cache; "
-            "free space or rights, then run the same line again."
-        )
+        self._file.close()

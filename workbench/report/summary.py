@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 from array import array
+from collections import Counter
 from copy import copy
 from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 from workbench.datasets import place
-from workbench.records import WORST_STOPS
+from workbench.errors import ReportError
+from workbench.records import WORST_STOPS, arm_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -24,8 +27,9 @@ class ArmSummary:
 
     `mean`, `low`, `high`: mean of `metric` over cases with its 95 % interval (None without a score); `correct`: number
     of right answers of a metric that is right or wrong. `cost_per_1000_usd`: list price of 1,000 cases, `cost_usd` of
-    all, None where any price is unknown; `spent_usd`: what was paid, hits excepted, None where nothing of it is known;
-    `unknown_spent`: trials whose cost nobody knows, left out of `spent_usd`. Latencies in seconds. `tag`: set in a
+    all, None where any price is unknown; `spent_usd`: what was paid, hits excepted, None where nothing of it is known,
+    `judge_spent_usd` of it for judges; `unknown_spent`: trials whose cost nobody knows, left out of `spent_usd`;
+    `uncertain_usd`: the most that calls which broke off may have cost beside. Latencies in seconds. `tag`: set in a
     leaderboard by tag.
     """
 
@@ -54,6 +58,8 @@ class ArmSummary:
     hits: int
     method: str
     tag: str | None = None
+    judge_spent_usd: float = 0.0
+    uncertain_usd: float = 0.0
 
     @property
     def arm(self) -> str:
@@ -73,9 +79,10 @@ class Tally:
         self.slots: dict[tuple[str, int], int] = {}
         self.scores: dict[str, array[float]] = {}
         self.graded: set[str] = set()
+        self.reasons: dict[str, dict[int, str]] = {}
         self.cost, self.latency = array("d"), array("d")
         self.flags = bytearray()
-        self.spent_usd = 0.0
+        self.spent_usd = self.judge_spent_usd = self.uncertain_usd = 0.0
         self.unknown_spent = 0
 
     def add(self, row: Mapping[str, Any]) -> None:
@@ -90,16 +97,27 @@ class Tally:
         else:
             for column in self.scores.values():
                 column[slot] = NAN
+            for known in self.reasons.values():
+                known.pop(slot, None)
         self.flags[slot] = _flags(row)
         self.cost[slot] = NAN if row["cost_usd"] is None else row["cost_usd"]
         self.latency[slot] = NAN if row["latency_s"] is None else row["latency_s"]
         for metric, value in row["scores"].items():
             self._score(metric, slot, value)
+            if value is None:
+                self.reasons.setdefault(metric, {})[slot] = sys.intern(str(row["reasons"].get(metric, "")))
         self.sources[row["source"]] = self.sources.get(row["source"], 0) + 1
-        if row["spent_usd"] is None:
-            self.unknown_spent += 1
-        else:
-            self.spent_usd += row["spent_usd"]
+        self._pay(row)
+
+    def _pay(self, row: Mapping[str, Any]) -> None:
+        """Add what a row cost. Rows of earlier versions do not say what their judges cost then, hits or not."""
+        judges = row.get("judge_spent_usd", None if row.get("judge_cost_usd") else 0.0)
+        uncertain = row.get("uncertain_usd", 0.0)
+        self.spent_usd += (row["spent_usd"] or 0.0) + (judges or 0.0)
+        self.judge_spent_usd += judges or 0.0
+        self.uncertain_usd += uncertain
+        bounded = row["error"] is not None and uncertain > 0  # nobody knows the cost, but it has a most
+        self.unknown_spent += judges is None or (row["spent_usd"] is None and not bounded)
 
     def _score(self, metric: str, slot: int, value: float | bool | None) -> None:
         if metric not in self.scores:
@@ -108,6 +126,18 @@ class Tally:
             self.scores[metric][slot] = value
             if not isinstance(value, bool):
                 self.graded.add(metric)
+
+    def unscored(self, metric: str) -> Counter[str]:
+        """Why answers have no score of `metric`, each reason with its number; empty where nobody said."""
+        column = self.scores.get(metric, array("d"))
+        found: Counter[str] = Counter()
+        for slot, flags in enumerate(self.flags):
+            if flags & ERROR or (slot < len(column) and column[slot] == column[slot]):
+                continue
+            # a scorer that raised before it named its metrics gave its reason under its own name
+            said = [one[slot] for one in (self.reasons.get(metric, {}), *self.reasons.values()) if slot in one]
+            found[said[0] if said else ""] += 1
+        return found
 
     def case_scores(self, metric: str, seed: int) -> list[tuple[float, int]]:
         """Of each case its mean score over the scored repeats, and how many those are. In the run's shuffled order, not
@@ -149,7 +179,7 @@ class Tally:
         return sum(1 for value in self.flags if value & flag)
 
 
-ERROR, TRUNCATED, REFUSED, HIT = 1, 2, 4, 8
+ERROR, TRUNCATED, REFUSED, HIT, NO_CASE = 1, 2, 4, 8, 16
 
 
 def tally(
@@ -158,7 +188,7 @@ def tally(
     """Sums per arm, keyed by (prompt, hash, provider, model), or per arm and tag when `tags` gives each case's."""
     found: dict[tuple[str, ...], Tally] = {}
     for row in rows:
-        arm = (row["prompt"], row["prompt_sha"], row["provider"], row["model"])
+        arm = arm_key(row)
         for key in [arm] if tags is None else [(*arm, tag) for tag in tags.get(row["case_id"], ())]:
             if key not in found:
                 found[key] = Tally(row)
@@ -220,20 +250,27 @@ def summarise(
         hits=one.counted(HIT),
         method=interval.method if interval else "",
         tag=tag,
+        judge_spent_usd=one.judge_spent_usd,
+        uncertain_usd=one.uncertain_usd,
     )
 
 
 @dataclass(frozen=True)
 class Leaderboard:
-    """Arms, the best first. Iterate for `ArmSummary`s; `.frame()` for pandas; `.best` for the leader."""
+    """Arms, the best first. Iterate for `ArmSummary`s; `.frame()` for pandas; `.best` for the leader; `.note`: how many
+    answers have no score, and why."""
 
     rows: tuple[ArmSummary, ...]
     caption: str = ""
+    note: str = ""
 
     @property
     def best(self) -> ArmSummary:
-        """The arm with the highest mean; a lead, not a verdict."""
-        return self.rows[0]
+        """The arm with the highest mean; a lead, not a verdict. Raises ReportError where no arm has a score."""
+        leader = next((row for row in self.rows if row.mean is not None), None)
+        if leader is None:
+            raise ReportError(f"no arm has a score, so none is the best. {self.note}".strip())
+        return leader
 
     def __iter__(self) -> Iterator[ArmSummary]:
         return iter(self.rows)
@@ -253,7 +290,13 @@ class Leaderboard:
         return leaderboard_text(self)
 
     def __repr__(self) -> str:
-        return f"Leaderboard({len(self)} arms, best {self.best.arm})" if self.rows else "Leaderboard(no rows)"
+        from workbench.report.text import number_of
+
+        scored = any(row.mean is not None for row in self.rows)
+        tagged = any(row.tag for row in self.rows)
+        arms = number_of(len({(row.prompt, row.provider, row.model) for row in self.rows}), "arm")
+        count = f"{number_of(len(self), 'row')} of {arms} by tag" if tagged else arms
+        return f"Leaderboard({count}, {f'best {self.best.arm}' if scored else 'none has a score'})"
 
     def _repr_html_(self) -> str:
         from workbench.report.html import leaderboard_html
@@ -268,4 +311,5 @@ def _flags(row: Mapping[str, Any]) -> int:
         | (TRUNCATED if stop == "max_tokens" else 0)
         | (REFUSED if stop in WORST_STOPS and stop != "max_tokens" else 0)
         | (HIT if row["cached"] else 0)
+        | (NO_CASE if row.get("loose") and row["source"] == "simulated" else 0)
     )

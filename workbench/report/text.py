@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import textwrap
-from math import floor, log10
 from typing import TYPE_CHECKING
 
+from workbench.ledger import dollars as dollars
+
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
+    from typing import Any
 
     from workbench.report.summary import ArmSummary, Leaderboard
 
@@ -25,6 +27,22 @@ HEADINGS = (
     "cut off",
     "errors",
 )
+JUDGES = "for judges"
+"""Heading of the part of `spent` that judges took; a column only where they took some."""
+
+
+REASONS, REASON = 3, 200
+"""Reasons for missing scores that are told, and the characters of each."""
+
+
+def number_of(count: int, thing: str) -> str:
+    """How many of a thing, in words that fit one of them too."""
+    return f"{count:,} {thing}{'s' * (count != 1)}"
+
+
+def trials(done: int, planned: int) -> str:
+    """How many of the planned trials were run."""
+    return f"{done:,} of {number_of(planned, 'trial')}"
 
 
 def quality(value: float | None) -> str:
@@ -32,24 +50,33 @@ def quality(value: float | None) -> str:
     return "no score" if value is None else f"{value:.3f}"
 
 
+def score_text(value: float | bool | None) -> str:
+    """One score for reading: unscored is not zero."""
+    if value is None:
+        return "unscored"
+    return {True: "right", False: "wrong"}[value] if isinstance(value, bool) else f"{value:.3g}"
+
+
 def interval(row: ArmSummary) -> str:
     """The limits of a mean."""
     return "" if row.low is None or row.high is None else f"{row.low:.3f} – {row.high:.3f}"
 
 
-def dollars(value: float | None) -> str:
-    """Money, cents above one dollar and three significant digits below; an unknown price is said to be unknown."""
-    if value is None:
-        return "unknown"
-    if value == 0:
-        return "$0"
-    digits = 2 if value >= 1 else min(2 - floor(log10(value)), 8)
-    return f"${value:,.{digits}f}"
-
-
 def spent(value: float | None, unknown: int) -> str:
     """Money paid, with the number of trials whose cost nobody knows."""
     return dollars(value) + (f" + {unknown} unknown" if unknown and value is not None else "")
+
+
+def perhaps(uncertain_usd: float) -> str:
+    """What calls that broke off may have cost beside, as the end of a phrase; empty where none did."""
+    return f", perhaps {dollars(uncertain_usd)} more for calls that broke off" if uncertain_usd else ""
+
+
+def paid(totals: Mapping[str, Any], to: str = "") -> str:
+    """What a run spent, from its totals: all of it, of it for judges, and what it may have cost beside."""
+    judges = f", {dollars(totals['judge_spent_usd'])} of it for judges" if totals["judge_spent_usd"] else ""
+    money = spent(totals["spent_usd"], totals["unknown_spent"])
+    return f"{money} spent{to}{judges}{perhaps(totals['uncertain_usd'])}"
 
 
 def seconds(value: float | None) -> str:
@@ -74,7 +101,8 @@ def cells(row: ArmSummary) -> tuple[str, ...]:
         interval(row),
         scored(row),
         dollars(row.cost_per_1000_usd),
-        spent(row.spent_usd, row.unknown_spent),
+        spent(row.spent_usd, row.unknown_spent)
+        + (f" + perhaps {dollars(row.uncertain_usd)}" if row.uncertain_usd else ""),
         seconds(row.p50_s),
         seconds(row.p95_s),
         str(row.truncated or "–"),
@@ -82,16 +110,52 @@ def cells(row: ArmSummary) -> tuple[str, ...]:
     )
 
 
+def unscored(reasons: Mapping[str, int], answers: int) -> str:
+    """How many answers have no score and why, the commonest reasons first; empty when all have one."""
+    if not (missing := sum(reasons.values())):
+        return ""
+    told = sorted(reasons.items(), key=lambda one: (-one[1], one[0]))
+    parts = [f"{_short(why) or 'no reason given'} ({count:,}×)" for why, count in told[:REASONS]]
+    more = [f"{len(told) - REASONS:,} more reasons"] if len(told) > REASONS else []
+    return f"{missing:,} of {answers:,} answers unscored: {'; '.join([*parts, *more])}"
+
+
+def why_unscored(row: Mapping[str, Any], metric: str) -> str:
+    """Why an answer has no score of `metric`; a scorer that raised before it named its metrics gave its reason under
+    its own name. Empty when nobody said."""
+    silent = [name for name in (metric, *row["scores"]) if row["scores"].get(name, 0) is None]
+    return str(row["reasons"].get(silent[0], "")) if silent else ""
+
+
+def _short(reason: str) -> str:
+    plain = " ".join(reason.split())
+    return plain if len(plain) <= REASON else f"{plain[: REASON - 1]}…"
+
+
+def grid(board: Leaderboard) -> list[tuple[str, ...]]:
+    """The leaderboard's texts, headings first; what judges took has a column where they took any."""
+    rows = [HEADINGS, *(cells(row) for row in board)]
+    if not any(row.judge_spent_usd for row in board):
+        return rows
+    at = HEADINGS.index("spent") + 1
+    judges = [JUDGES, *(dollars(row.judge_spent_usd) for row in board)]
+    return [(*row[:at], one, *row[at:]) for row, one in zip(rows, judges, strict=True)]
+
+
 def leaderboard_text(board: Leaderboard, width: int | None = None) -> str:
     """The leaderboard as text; a bar shows each interval on a common scale where `width` characters have room."""
-    rows = [cells(row) for row in board]
     low, high = scale(list(board))
     bars = ["", *(bar(row, low, high) for row in board)]
-    lines = table([HEADINGS, *rows], left=2)
-    head = [textwrap.fill(board.caption, min(width or 120, 120))] if board.caption else []
+    lines = table(grid(board), left=2)
+    head = [wrapped(board.caption, width)] if board.caption else []
     if width is None or max(map(len, lines)) + BAR + 4 <= width:
         lines = [f"{line}  {bar_text}".rstrip() for line, bar_text in zip(lines, bars, strict=True)]
-    return "\n".join([*head, "", *lines]).strip("\n")
+    return "\n".join([*head, "", *lines, *(["", wrapped(board.note, width)] if board.note else [])]).strip("\n")
+
+
+def wrapped(text: str, width: int | None) -> str:
+    """A paragraph in lines of 120 characters, or of `width` where that is less."""
+    return textwrap.fill(text, min(width or 120, 120))
 
 
 def table(rows: Sequence[Sequence[str]], left: int = 1) -> list[str]:

@@ -14,11 +14,13 @@ if TYPE_CHECKING:
 
 
 def unsent_rows(folder: Path) -> int:
-    """How many results of the run in `folder` wait in the outbox."""
+    """How many results of the run in `folder` wait in the outbox; all of them when it cannot be read."""
     try:
         entry = _entry(folder)
     except StorageError:
-        return 0
+        from workbench.langfuse.entries import Entry
+
+        entry = Entry(folder.name, "", "")
     return entry.waiting() if entry is not None else 0
 
 
@@ -31,12 +33,16 @@ def unsent_note(folder: Path) -> str:
     if entry is None:
         return ""
     said = [f"In Langfuse: {note}." for note in entry.notes]
+    if entry.first_for:
+        said.append(f"It goes to {entry.where}, instead of {entry.first_for}.")
     if entry.rejected:
         said.append(f"Langfuse rejected {entry.rejected:,} parts of this run: {'; '.join(entry.reasons[:3])}.")
     if rows := entry.waiting():
         are = "result is" if rows == 1 else "results are"
         why = entry.error or "not sent yet"
-        said.insert(0, f"{rows:,} {are} not yet in Langfuse ({why}); `workbench langfuse sync` sends them.")
+        there = "the stand-in" if entry.stand_in else entry.url
+        cure = f"`workbench langfuse sync` sends them to {there}, with --redirect to the one that is set now"
+        said.insert(0, f"{rows:,} {are} not yet in Langfuse ({why}); {cure}.")
     return " ".join(said)
 
 

@@ -21,6 +21,8 @@ VERSION = 1
 """Part of every judge's identity: raised when a change of code here may change a judgement."""
 
 MODEL = "anthropic:claude-sonnet-5-5"
+"""Who judges unless another model is named: Anthropic's balanced one in `catalog.toml` (checked 2026-11-22). It is part
+of a judge's identity, so it does not follow the catalog: every calibration would end with an edit there."""
 SENT = ("max_tokens", "effort")
 """Parameters that a judge's prompt may set. Never a temperature: current models refuse one."""
 

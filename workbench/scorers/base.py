@@ -1,7 +1,7 @@
 """What a scorer is, and the one place where what it returns is read.
 
 A scorer may be sync or async and may return a bool, a number, a mapping of names to those, a `Score`, or None for
-"unscored". `@scorer(bounds=..., higher_is_better=...)` declares what its numbers mean.
+"unscored". `@scorer(bounds=..., higher_is_better=..., metrics=[...])` declares what its numbers mean and are called.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from workbench.errors import BudgetReached, CatalogError, ScorerError, SettingsE
 from workbench.records import WORST_STOPS, Score, canonical
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Iterable
 
     from workbench.records import Case, Reply, Request
 
@@ -62,13 +62,18 @@ class Scorer:
 def scorer(function: Function) -> Scorer: ...
 @overload
 def scorer(*, bounds: tuple[float, float] | None = None, higher_is_better: bool = True,
-           name: str | None = None) -> Callable[[Function], Scorer]: ...  # fmt: skip
+           name: str | None = None, metrics: Iterable[str] = ()) -> Callable[[Function], Scorer]: ...  # fmt: skip
 def scorer(function: Function | None = None, *, bounds: tuple[float, float] | None = None,
-           higher_is_better: bool = True, name: str | None = None) -> Any:  # fmt: skip
+           higher_is_better: bool = True, name: str | None = None, metrics: Iterable[str] = ()) -> Any:  # fmt: skip
     """Declare bounds and direction of a scorer: `@scorer(bounds=(0, 10), higher_is_better=False)`.
 
-    Raises ScorerError unless the lower bound is below the upper one and both are finite.
+    `metrics`: the names in the mapping that it returns, the deciding one first, and no others; without them its bounds
+    and direction hold for a name only where no other scorer could have given it. Raises ScorerError unless the lower
+    bound is below the upper one and both are finite, and for metrics that are not different texts.
     """
+    given = (metrics,) if isinstance(metrics, str) else tuple(metrics)
+    if len(set(given)) < len(given) or not all(isinstance(one, str) and one for one in given):
+        raise ScorerError(f"metrics {list(given)}: give each name once, as a text")
     if bounds is not None and not (math.isfinite(bounds[0]) and math.isfinite(bounds[1]) and bounds[0] < bounds[1]):
         raise ScorerError(f"bounds {bounds}: the first must be below the second, and both finite")
 
@@ -76,8 +81,9 @@ def scorer(function: Function | None = None, *, bounds: tuple[float, float] | No
         own = str(name or getattr(function, "__name__", type(function).__name__))
         if not own.isidentifier():
             raise ScorerError("a scorer needs a name: use a named function, or @scorer(name=...)")
-        identity = hashlib.sha256(f"{_source(function)}{bounds}{higher_is_better}".encode()).hexdigest()
-        return Scorer(own, function, (), bounds, higher_is_better, identity)
+        named = list(given) or ""
+        identity = hashlib.sha256(f"{_source(function)}{bounds}{higher_is_better}{named}".encode()).hexdigest()
+        return Scorer(own, function, given, bounds, higher_is_better, identity)
 
     return declare if function is None else declare(function)
 
@@ -120,8 +126,15 @@ def _read(scorer: Scorer, outcome: Outcome) -> dict[str, Score]:
         unnamed = [name for name in outcome if not isinstance(name, str) or not name]
         if unnamed:
             raise TypeError(f"metric names must be texts, got {unnamed[0]!r}")
+        if scorer.metrics and (more := outcome.keys() - set(scorer.metrics)):
+            raise TypeError(f"it returned {min(more)!r}, which is none of its metrics: {', '.join(scorer.metrics)}")
         return {name: _one(scorer, value) for name, value in outcome.items()}
-    return {scorer.name: _one(scorer, outcome)}
+    one = _one(scorer, outcome)
+    if scorer.name in scorer.metrics or not scorer.metrics:
+        return {scorer.name: one}
+    if one.value is not None and len(scorer.metrics) > 1:
+        raise TypeError(f"it returned one value for its metrics {', '.join(scorer.metrics)}")
+    return dict.fromkeys(scorer.metrics, one)
 
 
 def _one(scorer: Scorer, value: Any) -> Score:

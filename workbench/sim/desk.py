@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from workbench.sim.behaviour import Behaviour
+from workbench.sim.cases import KnownCase
 from workbench.sim.faults import Faults
 from workbench.sim.limits import Limits
 from workbench.sim.prompt_cache import CachePlan, PromptCache
@@ -17,7 +18,7 @@ from workbench.sim.said import Counts, Draft, Problem, Said
 from workbench.sim.tokens import count_tokens
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from workbench.sim.asked import Asked
     from workbench.sim.config import Config
@@ -115,6 +116,14 @@ class Desk:
             self.latency_s = settings["latency_s"]
         if "limits" in settings:
             self.limits.declare(settings["limits"])
+
+    def learn(self, cases: Iterable[Mapping[str, Any]]) -> None:
+        """Let the simulated models know more cases, beside those they know; nothing else about them changes."""
+        known = (*self.behaviour.cases.cases, *(KnownCase(**case) for case in cases))
+        behaviour = Behaviour.load(self.config.behaviour, seed=self.config.seed, cases=known)
+        if self.replies is self.behaviour:
+            self.replies = behaviour
+        self.behaviour = behaviour
 
     def identity(self) -> dict[str, Any]:
         """Who answers here."""

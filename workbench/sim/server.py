@@ -104,6 +104,7 @@ class Door(web.Server):
             "/sim/reset": lambda _: self.desk.reset(),
             "/sim/faults": self.desk.faults.declare,
             "/sim/settings": self.desk.set,
+            "/sim/cases": self.desk.learn,
         }
         steps[path](value)
         return {"ok": True}

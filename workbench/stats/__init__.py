@@ -2,13 +2,12 @@
 
 One question, one method: a mean (`mean_interval`), the paired difference of a finished run (`paired_difference`) or of
 one looked at while it grows (`ConfidenceSequence`), many at once (`holm`), many arms while they run (`Race`), scores by
-a judge that errs (`ppi_mean`, `ppi_difference`), quality against cost (`pareto_front`), and what n cases can see
-(`smallest_difference`, `cases_needed`, `separable_difference`). `make verify-statistics` measures what they promise.
+a judge that errs (`ppi_mean`, `ppi_difference`), and what n cases can see (`smallest_difference`, `cases_needed`,
+`separable_difference`). `make verify-statistics` measures what they promise.
 """
 
 from workbench.stats.difference import Difference, paired_difference
 from workbench.stats.family import holm
-from workbench.stats.front import pareto_front
 from workbench.stats.judged import ppi_difference, ppi_mean
 from workbench.stats.means import LARGE, Interval, betting, clopper_pearson, mean_interval, t_limits
 from workbench.stats.power import cases_needed, smallest_difference
@@ -27,7 +26,6 @@ __all__ = [
     "holm",
     "mean_interval",
     "paired_difference",
-    "pareto_front",
     "ppi_difference",
     "ppi_mean",
     "separable_difference",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from workbench.errors import VerdictError, choices
+from workbench.records import ref_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -38,7 +39,7 @@ def pair_arms(
 
 def arm_name(arm: Arm, held: str) -> str:
     """How an arm is called when `held` is said once for both."""
-    prompt = f"{arm['prompt']}@{arm['version']}"
+    prompt = ref_of(arm)
     if held in (arm["model"], f"{arm['provider']}:{arm['model']}"):
         return prompt
     return arm["model"] if held.startswith(prompt) else f"{prompt} × {arm['model']}"
@@ -48,24 +49,30 @@ def _select(arms: list[Arm], value: str) -> tuple[str, dict[str, Arm]]:
     """The axis that a value belongs to, and its arms by what is held equal."""
     if "×" in value:
         prompt, _, model = (part.strip() for part in value.partition("×"))
-        found = next((arm for arm in arms if _prompt(arm) == prompt and model in _models(arm)), None)
+        found = [arm for arm in arms if ref_of(arm) == prompt and model in _models(arm)]
         if found:
-            return "arm", {"": found}
-    by_prompt = {_model_of(arm, arms): arm for arm in arms if _prompt(arm) == value}
+            return "arm", _by(value, (("", arm) for arm in found))
+    by_prompt = {_model_of(arm, arms): arm for arm in arms if ref_of(arm) == value}
     if by_prompt:
         return "prompt", by_prompt
-    by_model = {_prompt(arm): arm for arm in arms if value in _models(arm)}
+    by_model = [(ref_of(arm), arm) for arm in arms if value in _models(arm)]
     if by_model:
-        return "model", by_model
-    by_tier = {f"{_prompt(arm)} with {arm['provider']}": arm for arm in arms if arm["tier"] == value}
+        return "model", _by(value, by_model)
+    by_tier = [(f"{ref_of(arm)} with {arm['provider']}", arm) for arm in arms if arm["tier"] == value]
     if by_tier:
-        return "tier", by_tier
-    names = {_prompt(arm) for arm in arms} | {name for arm in arms for name in _models(arm)}
+        return "tier", _by(value, by_tier)
+    names = {ref_of(arm) for arm in arms} | {name for arm in arms for name in _offered(arm)}
     raise VerdictError(f"no arm of this run is {value!r}: {choices(value, names)}")
 
 
-def _prompt(arm: Arm) -> str:
-    return f"{arm['prompt']}@{arm['version']}"
+def _by(value: str, found: Iterable[tuple[str, Arm]]) -> dict[str, Arm]:
+    """Arms by what is held equal. Raises VerdictError for a value that means two models at once."""
+    by: dict[str, Arm] = {}
+    for held, arm in found:
+        if by.setdefault(held, arm) is not arm:
+            both = " and ".join(f"{one['provider']}:{one['model']}" for one in (by[held], arm))
+            raise VerdictError(f"{value!r} is {both} in this run: write one of these")
+    return by
 
 
 def _model_of(arm: Arm, arms: list[Arm]) -> str:
@@ -75,7 +82,15 @@ def _model_of(arm: Arm, arms: list[Arm]) -> str:
 
 
 def _models(arm: Arm) -> set[str]:
-    return {arm["model"], f"{arm['provider']}:{arm['model']}", f"{arm['provider']}:{arm['tier']}"}
+    """Every name that means an arm's model."""
+    return _offered(arm) | {f"{arm['provider']}:{arm['model']}", str(arm.get("model_id", arm["model"]))}
+
+
+def _offered(arm: Arm) -> set[str]:
+    """The names that one would write: a stand-in's label and the id that it answers under. Plans of earlier versions do
+    not tell that id."""
+    names = {arm["tier"], arm.get("model_id", arm["model"])} - {None}
+    return {arm["model"]} | {f"{arm['provider']}:{name}" for name in names}
 
 
 def _other(axis: str) -> str:

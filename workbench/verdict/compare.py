@@ -6,7 +6,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from workbench.errors import VerdictError, choices
+from workbench.records import ref_of
 from workbench.verdict.arms import Arm, arm_name, pair_arms
+from workbench.verdict.cases import same_cases
 from workbench.verdict.judge import FIXED_ALPHA, LIVE_ALPHA, judge_pair
 from workbench.verdict.records import Comparison, PairVerdict, Verdict
 
@@ -60,7 +62,7 @@ def leading(report: Report, metric: str | None = None) -> Verdict:
     board = report.leaderboard(metric=metric)
     if len(board) < 2:
         raise VerdictError("a leading pair needs two arms with rows")
-    arms = {(f"{a['prompt']}@{a['version']}", a["model"]): a for a in report.plan["arms"]}
+    arms = {(ref_of(a), a["model"]): a for a in report.plan["arms"]}
     first, second = (arms[row.prompt.removesuffix("*"), row.model] for row in board.rows[:2])
     question = report.question(metric, 0.0)
     pairs = len(board) * (len(board) - 1) // 2
@@ -80,9 +82,8 @@ def _judge_across(
     report: Report, against: Report, pairs: list[tuple[str, Arm, Arm]], question: Question
 ) -> tuple[PairVerdict, ...]:
     """Verdicts whose baseline comes from another run: its cases take the ids that their content has in this one."""
-    mine = {content: case_id for case_id, content in report.contents().items()}
-    theirs = against.contents()
-    names = {case_id: mine[content] for case_id, content in theirs.items() if content in mine}
+    mine, theirs = report.contents(), against.contents()
+    names = same_cases(theirs, mine)
     alone = len(mine) + len(theirs) - 2 * len(names)
     if len(names) < SHARED * max(len(mine), len(theirs)):
         raise VerdictError(
@@ -113,7 +114,7 @@ def _about(report: Report, question: Question, names: tuple[str, str]) -> dict[s
 def compare_all(report: Report, baseline: Any, metric: str | None = None, margin: float = 0.0) -> Comparison:
     """Every other prompt version of a report against `baseline`, corrected over them on each model."""
     name = report.name_of(baseline)
-    others = dict.fromkeys(f"{arm['prompt']}@{arm['version']}" for arm in report.plan["arms"])
+    others = dict.fromkeys(ref_of(arm) for arm in report.plan["arms"])
     candidates = [one for one in others if one != name]
     if name not in others or not candidates:
         raise VerdictError(f"compare_all needs {name!r} and another version in the run: {choices(name, others)}")

@@ -10,6 +10,7 @@ import numpy as np
 from workbench import stats
 from workbench.datasets import place
 from workbench.errors import VerdictError
+from workbench.records import arm_key
 from workbench.verdict.records import FEWEST, Change, Judged, Outcome, PairVerdict
 
 if TYPE_CHECKING:
@@ -31,7 +32,8 @@ HOPELESS = 20.0
 @dataclass(frozen=True, slots=True)
 class Question:
     """How pairs of one report are judged. `sign` is −1 where lower is better; `planned`: all case ids of a run that is
-    not finished, in the plan's order; `judged`: set where a model gave the scores; `alpha` None: by the basis."""
+    not finished, in the plan's order; `judged`: set where a model gave the scores; `alpha` None: by the basis;
+    `unscored`: how many answers of the run have no score, and why."""
 
     metric: str
     margin: float
@@ -43,6 +45,7 @@ class Question:
     planned: tuple[str, ...] = ()
     judged: Judged | None = None
     alpha: float | None = None
+    unscored: str = ""
 
 
 def judge_pair(names: tuple[str, str, str], candidate: Tally, baseline: Tally, question: Question) -> PairVerdict:
@@ -51,9 +54,13 @@ def judge_pair(names: tuple[str, str, str], candidate: Tally, baseline: Tally, q
     alpha = question.alpha or (FIXED_ALPHA if question.finished else LIVE_ALPHA)
     basis = "fixed-n paired test" if question.finished else "anytime-valid sequence"
     if pairs.n < FEWEST:
-        reason = f"{pairs.n} pairs so far, and nothing is said on fewer than {FEWEST}"
+        lacking = f" ({pairs.missing} lack a score)" if pairs.missing else ""
+        why = f"; {question.unscored}" if pairs.missing and question.unscored else ""
+        count = f"{pairs.n} pair{'s' * (pairs.n != 1)} so far{lacking}"
+        reason = f"{count}, and nothing is said on fewer than {FEWEST}{why}"
         nothing = float("nan") if not pairs.n else float(pairs.difference.mean())
-        return PairVerdict(*names, "unsure", basis, alpha, nothing, -np.inf, np.inf, pairs.n, reason=reason)
+        limits = (nothing, -np.inf, np.inf)
+        return PairVerdict(*names, "unsure", basis, alpha, *limits, pairs.n, missing=pairs.missing, reason=reason)
     if question.judged is not None:
         found, outcome, reason = _by_judge(pairs, candidate, baseline, question, alpha)
     else:
@@ -190,7 +197,7 @@ def _labels(question: Question, arm: Tally, cases: Sequence[str]) -> Floats:
     """What people said of an arm's replies, NaN where nobody did; shape (cases,)."""
     assert question.judged is not None
     about = arm.about
-    given = question.judged.labels.get((about["prompt"], about["prompt_sha"], about["provider"], about["model"]), {})
+    given = question.judged.labels.get(arm_key(about), {})
     return question.sign * np.array([given.get(case, np.nan) for case in cases])
 
 
@@ -256,9 +263,16 @@ def _more(
     more = stats.cases_needed(distance, sd=sd, alpha=alpha) - pairs.n
     if more <= 0 or more > HOPELESS * pairs.n:
         return None, None
-    prices = [float(np.nanmean(np.frombuffer(one.cost, dtype=float))) for one in (candidate, baseline)]
-    usd = None if any(p != p for p in prices) else more * question.repeats * sum(prices)
-    return more, usd
+    prices = [_known_price(one) for one in (candidate, baseline)]
+    known = [price for price in prices if price is not None]
+    return more, more * question.repeats * sum(known) if len(known) == len(prices) else None
+
+
+def _known_price(arm: Tally) -> float | None:
+    """The mean price of a trial in US dollars, over those whose price is known; None where none is."""
+    costs = np.frombuffer(arm.cost, dtype=float)
+    costs = costs[~np.isnan(costs)]
+    return float(costs.mean()) if len(costs) else None
 
 
 def _cure(more: tuple[int | None, float | None]) -> str:

@@ -85,12 +85,20 @@ class PairVerdict:
         return f"{text} {self.reason}".strip()
 
 
+def signed(change: float, form: str) -> str:
+    """A change with its sign; what is rounded to zero has none, and what nobody knows is a dash."""
+    if math.isnan(change):
+        return "–"
+    text = f"{change:+{form}}"
+    return text[1:] if float(text) == 0 else text
+
+
 def _points(change: float) -> str:
-    return f"{100 * change:+.1f}"
+    return signed(100 * change, ".1f")
 
 
 def _units(change: float) -> str:
-    return f"{change:+.4g}"
+    return signed(change, ".4g")
 
 
 @dataclass(frozen=True)
@@ -187,7 +195,8 @@ class Verdict:
 
     def __str__(self) -> str:
         looks = "1 look" if self.looks == 1 else f"{self.looks} looks"
-        counted = f"{self.kind}; at least {self.variants} variants tried and {looks} taken on {self.dataset}"
+        variants = "1 variant" if self.variants == 1 else f"{self.variants} variants"
+        counted = f"{self.kind}; at least {variants} tried and {looks} taken on {self.dataset}"
         simulated = ["Simulated: declared, not measured."] if self.source == "simulated" else []
         said = [part.sentence(self.metric) for part in self.parts]
         return "\n".join([*simulated, *said, *self.notes, f"({counted})"])

@@ -48,11 +48,26 @@ function fill(select, entries, value) {
   select.parentElement.hidden = entries.length < 2;
 }
 
-/** A text, cut by the kernel, with a button for more of it. */
-function block(text, left, more) {
+/** A text, cut by the kernel, with a button for more of it. `at` names both for `keepFocus`. */
+function block(text, left, more, at = null) {
   const shown = left ? button(left > 200000 ? `show 200,000 more of ${left.toLocaleString("en")} characters`
-    : `show all, ${left.toLocaleString("en")} more characters`, more) : null;
-  return [h("div", { class: "wb-text wb-box", dir: "auto", tabindex: 0 }, ...(Array.isArray(text) ? text : [text])), shown];
+    : `show all, ${left.toLocaleString("en")} more characters`, more, { "data-at": at && `${at} more` }) : null;
+  const box = { class: "wb-text wb-box", dir: "auto", tabindex: 0, "data-at": at };
+  return [h("div", box, ...(Array.isArray(text) ? text : [text])), shown];
+}
+
+/**
+ * Draw, and leave the focus where it was: on what bears the same `data-at` now, else on the view itself.
+ * @param {HTMLElement} root @param {() => void} draw
+ */
+function keepFocus(root, draw) {
+  const active = () => root.getRootNode().activeElement;
+  const usable = (node) => node && root.contains(node) && !node.disabled && !node.closest("[hidden]");
+  const inside = root.contains(active()), at = active()?.dataset.at;
+  draw();
+  if (!inside || usable(active())) return;
+  const same = at ? [...root.querySelectorAll("[data-at]")].find((node) => node.dataset.at === at && usable(node)) : null;
+  (same || root).focus({ preventScroll: true });
 }
 
 /**
@@ -66,6 +81,7 @@ function frame(model, el, label) {
   const root = h("section", { class: "wb-view", "aria-label": label }, alert, body);
   const heard = [];
   const waiting = new Map();
+  const ends = [];
   let last = 0;
   const say = (text) => { put(alert, text); alert.hidden = !text; };
   const on = (names, f) => { model.on(names, f); heard.push([names, f]); };
@@ -84,9 +100,38 @@ function frame(model, el, label) {
   say(model.get("alert") || "");
   el.replaceChildren(root);
   const clean = () => {
+    for (const end of ends) end();
     for (const timer of waiting.values()) clearTimeout(timer);
     for (const [names, f] of heard) model.off(names, f);
     root.remove();
   };
-  return { root, body, on, tell, say, clean };
+  return { root, body, on, tell, say, clean, ends };
+}
+
+/**
+ * For views that hold nothing of the reader's: a kernel that restarts leaves the static form alone. This part goes, and
+ * from the notebook too: opened again it would say "Loading widget..." for ever.
+ * @param {Model} model @param {{on: Function, ends: Function[]}} view
+ */
+function leaveWithKernel(model, { on, ends }) {
+  const manager = model.widget_manager, kernel = manager && manager.kernel;
+  if (!kernel || !kernel.statusChanged) return;  // not JupyterLab
+  let whole = null;
+  const changed = (_, status) => {
+    if (!whole || !["restarting", "autorestarting", "dead"].includes(status)) return;
+    for (const cell of manager.context?.model?.cells || []) forget(cell.outputs, whole.model_id);
+    whole.close(true);
+  };
+  on("change:drawn", (one) => { whole = one; });  // what is listened to comes with the whole model, which can be closed
+  model.set("drawn", Math.random());
+  kernel.statusChanged.connect(changed);
+  ends.push(() => kernel.statusChanged.disconnect(changed));
+}
+
+/** Leave nothing of a widget in a cell's outputs. @param {any} outputs @param {string} id */
+function forget(outputs, id) {
+  for (let place = 0; outputs && place < outputs.length; place++) {
+    const shown = outputs.get(place).data["application/vnd.jupyter.widget-view+json"];
+    if (shown && shown.model_id === id) outputs.set(place, { output_type: "display_data", data: {}, metadata: {} });
+  }
 }

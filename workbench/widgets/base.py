@@ -126,8 +126,9 @@ def _live_class(name: str) -> Any:
 class Shown:
     """A view in a cell: its static form, and the live part below it while it lives. See the module's text for use.
 
-    `static` draws the static form; `folded`: the summary under which it is folded while the live part is there, for
-    views that never end by themselves. Everything may be called without a notebook, and does nothing visible then.
+    `static` draws the static form; `folded`: the summary under which it stands while the live part is there, for views
+    that never end by themselves. JupyterLab hides it then; in a file opened without its kernel it is all there is.
+    Everything may be called without a notebook, and does nothing visible then.
     """
 
     def __init__(
@@ -139,6 +140,7 @@ class Shown:
         self._folded = folded
         self._state: dict[str, Any] = {}
         self._alert = ""
+        self._last: Static | None = None
         self._live: Any = None
         self._above: Any = None
         self._below: Any = None
@@ -199,9 +201,16 @@ class Shown:
             self._above.update(self._bundle(), raw=True)
 
     def end(self) -> None:
-        """Leave the static form alone, unfolded; safe to call twice."""
+        """Leave the static form alone, unfolded; where it cannot be drawn again, as it was, with the reason. Safe to
+        call twice."""
         live, self._live = self._live, None
-        self.refresh()
+        try:
+            self.refresh()
+        except Exception as error:  # noqa: BLE001  # the view ends all the same, and so do those in other cells
+            if self._above is not None and self._last is not None:
+                why = f"As it was drawn last: {_told(error)}"
+                last = Static(f"{self._last.html}<p>{escape(why)}</p>", f"{self._last.text}\n{why}")
+                self._above.update(last.bundle(), raw=True)
         if live is not None:
             live.on_msg(self._on_message, remove=True)
             self._below.update({}, raw=True)
@@ -244,12 +253,12 @@ class Shown:
 
     def _failed(self, error: Exception) -> None:
         _log.debug("%s", self._name, exc_info=error)
-        self.alert = str(error) if error.__class__.__module__.startswith("workbench") else _said(error)
+        self.alert = _told(error)
 
     def _bundle(self) -> dict[str, str]:
-        html, text = self._static()
+        html, text = self._last = self._static()
         if self._live is not None and self._folded:
-            html = f"<details><summary>{escape(self._folded)}</summary>{html}</details>"
+            html = f'<details open class="wb-kept"><summary>{escape(self._folded)}</summary>{html}</details>'
         return Static(html, text).bundle()
 
 
@@ -281,8 +290,8 @@ class Coalesced:
             self._timer = None
 
 
-def _said(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}"
+def _told(error: Exception) -> str:
+    return str(error) if type(error).__module__.startswith("workbench") else f"{type(error).__name__}: {error}"
 
 
 def _running_loop() -> asyncio.AbstractEventLoop | None:

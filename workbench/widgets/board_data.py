@@ -121,7 +121,7 @@ def table_state(rows: Sequence[ArmSummary], arms: Arms, numbers: Mapping[int, in
 
 
 def chart_state(rows: Sequence[ArmSummary], arms: Arms, numbers: Mapping[int, int], sign: int) -> State:
-    """The arms as points, all places 0 to 1. `sign`: -1 where lower is better.
+    """The arms as points, all places 0 to 1. `sign`: -1 where lower is better, 0 where that is not known.
 
     An arm without a score or a price has no place: it is named in `left_out`, its numbers are in `undrawn`.
     """
@@ -130,7 +130,7 @@ def chart_state(rows: Sequence[ArmSummary], arms: Arms, numbers: Mapping[int, in
     shown, undrawn = placed[:POINTS], [*missing, *placed[POINTS:]]
     x = cost_axis(row.cost_per_1000_usd or 0.0 for row in shown)
     y = quality_axis(value for row in shown for value in (row.low, row.mean, row.high) if value is not None)
-    front = front_of(shown, sign)
+    front = front_of(shown, sign) if sign else []
     points = [
         {
             "arm": arms.place(row),

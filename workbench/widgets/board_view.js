@@ -5,8 +5,9 @@
 /** @typedef {{arm: number, number: number, x: number, y: number, low: number, high: number, said: string}} Point */
 
 const SVG = ["http:", "", "www.w3.org", "2000", "svg"].join("/");  // a name, nothing is fetched
+// the shapes and colours of the static chart, in its order
 const SHAPES = ["M-5 0a5 5 0 1 0 10 0a5 5 0 1 0 -10 0", "M-4.5 -4.5h9v9h-9z", "M0 -6.2L6.2 0L0 6.2L-6.2 0z",
-  "M-5.6 -4.4h11.2L0 6z", "M-5.6 4.4h11.2L0 -6z", "M0 -6L5.7 -1.9L3.5 4.9H-3.5L-5.7 -1.9z",
+  "M-5.6 4.4h11.2L0 -6z", "M-5.6 -4.4h11.2L0 6z", "M-2 -6h4v4h4v4h-4v4h-4v-4h-4v-4h4z",
   "M-5.5 -3L-3 -5.5L0 -2.5L3 -5.5L5.5 -3L2.5 0L5.5 3L3 5.5L0 2.5L-3 5.5L-5.5 3L-2.5 0z",
   "M0 -6.5L1.6 -2.2L6.2 -2L2.6 .8L3.8 5.3L0 2.7L-3.8 5.3L-2.6 .8L-6.2 -2L-1.6 -2.2z"];
 const HUES = ["#3880c8", "#d0700c", "#2e9e44", "#d6453d", "#8e63ce", "#9a6b4f", "#d255a0", "#808080", "#8a8a00", "#1295a8"];
@@ -42,8 +43,8 @@ function intervalBar(bar) {
 
 /** The leaderboard: a row is chosen by its box, or by a click anywhere on it. */
 function makeTable(tell, near) {
-  const head = h("tr"), body = h("tbody"), caption = h("caption"), more = h("p", { class: "wb-quiet" });
-  const node = h("div", { class: "wb-wide" }, h("table", {}, caption, h("thead", {}, head), body), more);
+  const head = h("tr"), body = h("tbody"), more = h("p", { class: "wb-quiet" });
+  const node = h("div", { class: "wb-wide" }, h("table", { "aria-label": "leaderboard" }, h("thead", {}, head), body), more);
   let headings = "", rows = "", now = "";
   const sortBy = (name) => {
     const next = now === name ? `-${name}` : now === `-${name}` ? "" : name;
@@ -78,7 +79,6 @@ function makeTable(tell, near) {
   const draw = (state) => {
     const { table } = state;
     now = table.sort;
-    put(caption, state.caption);
     if (headings !== String(table.headings)) { headings = String(table.headings); drawHead(table.headings); }
     [...head.children].forEach((cell) => {
       const one = cell.querySelector("button");
@@ -198,7 +198,7 @@ function makeChart(tell, near) {
 
 /** @param {{model: Model, el: HTMLElement}} given */
 function render({ model, el }) {
-  const { root, body, on, tell, clean } = frame(model, el, "leaderboard and chart");
+  const view = frame(model, el, "leaderboard and chart"), { root, body, on, tell, clean } = view;
   root.classList.add("wb-board");
   root.tabIndex = -1;
   root.dataset.lmSuppressShortcuts = "true";  // arrow keys and Enter are ours here, not the notebook's
@@ -215,9 +215,10 @@ function render({ model, el }) {
   const byTag = labelled("by tag", by);
   const none = button("choose none", () => tell({ type: "none" }));
   const table = makeTable(tell, near), chart = makeChart(tell, near);
+  const caption = h("p", { class: "wb-text" });  // above the table, which scrolls: who answered stays in sight
   const hint = h("p", { role: "status", class: "wb-hint" });
   const code = h("code", { class: "wb-text" });
-  body.append(h("div", { class: "wb-row" }, labelled("metric", metric), byTag, none),
+  body.append(h("div", { class: "wb-row" }, labelled("metric", metric), byTag, none), caption,
     h("div", { class: "wb-both" }, table.node, chart.node, h("div", { class: "wb-beside" }, about, hint,
       h("p", { class: "wb-quiet", text: HELP }))), code);
   const draw = () => {
@@ -228,6 +229,8 @@ function render({ model, el }) {
     by.checked = state.by === "tag";
     byTag.hidden = !state.tagged;
     none.disabled = !state.selected.length;
+    put(caption, state.caption);
+    caption.hidden = !state.caption;
     table.draw(state);
     chart.draw(state);
     if (hint.textContent !== state.hint) hint.replaceChildren(h(state.is_code ? "code" : "span", { class: "wb-text", text: state.hint }));
@@ -236,6 +239,7 @@ function render({ model, el }) {
   };
   root.addEventListener("keydown", (event) => event.stopPropagation());
   on("change:state", draw);
+  leaveWithKernel(model, view);
   draw();
   return clean;
 }

@@ -184,9 +184,9 @@ class BoardView(Opened):
         }
 
     def _sign(self) -> int:
-        scorers = self.report.plan["scorers"]
-        about = next((one for one in scorers if self._metric in (one["metrics"] or [one["name"]])), scorers[0])
-        return 1 if about["higher_is_better"] else -1
+        """1 or -1 where lower is better; 0 where that is not known, and no arm is on the front."""
+        scorer = self.report.scorer_of(self._metric)
+        return 0 if scorer is None else 1 if scorer.higher_is_better else -1
 
     @cached_property
     def _tagged(self) -> bool:
@@ -201,7 +201,8 @@ class BoardView(Opened):
         why = [f"No live view: {missing()}"] if missing() else []
         said = "".join(f"<p>{escape(plain(one))}</p>" for one in (*message, *why))
         code = f"<p><code>{escape(plain(self.code()))}</code></p>"
-        picture = f'<img style="max-width:100%;background-color:#fff" alt="{ALT}" src="{self._picture()}">'
+        source = self._picture() if self._sign() else ""
+        picture = f'<img style="max-width:100%" alt="{ALT}" src="{source}">' if source else ""
         html = f"{plain(leaderboard_html(board))}{picture}{PLAIN.format(said + code)}"
         return Static(html, plain("\n".join((str(board), "", *message, self.code()))))
 

@@ -84,6 +84,10 @@ class Compared:
         """Whether a case is in the label queue and has no label yet."""
         return self._sheet.drawn is not None and self._sheet.drawn.waits((case_id, repeat))
 
+    def awaits(self, line: Line) -> bool:
+        """Whether a case, or one of its repeats, is in the label queue and has no label yet."""
+        return any(self.waits(line.case_id, repeat) for repeat in line.repeats)
+
     def _cast(self) -> dict[Trial, Vote]:
         arms = frozenset(side.arm for side in self.sides)
         return {key[:2]: vote for key, vote in self._log.last.items() if key[2] == arms}
@@ -94,6 +98,12 @@ class Compared:
         drawn = self._sheet.drawn
         labelled = drawn is not None and case in drawn.spots and not drawn.waits(case)
         return self._blind and case not in self._seen and not labelled and (vote is None or vote.winner is None)
+
+    def hides_change(self, line: Line) -> bool:
+        """Whether how a case's scores changed is a secret still: one of its repeats is hidden, or waits for a label and
+        was never shown, whether the view is blind now or not."""
+        trials = [(line.case_id, repeat) for repeat in line.repeats]
+        return any(self.is_hidden(one) or (self.waits(*one) and one not in self._seen) for one in trials)
 
     def _order(self, case: Trial) -> list[int]:
         """The arms as shown: shuffled by the case's content as long as the view is blind."""

@@ -6,12 +6,11 @@ kernel or the page.
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from workbench.prompts import diff_words
-from workbench.report.text import dollars, seconds
+from workbench.prompts import diff_words, too_repetitive
+from workbench.report.text import dollars, score_text, seconds
 from workbench.widgets.compare_data import as_text, plain
 
 if TYPE_CHECKING:
@@ -44,12 +43,15 @@ def case_state(case: Mapping[str, Any], rows: Sequence[Row | None], look: Look) 
     """The case's state for the front end; `rows`: each arm's row, in the order of the arms."""
     shown = [rows[arm] for arm in look.order]
     reference = None if look.against is None else _output(shown[look.against])
+    errors = {None if row is None else row["error"] for row in shown}
+    cover = look.hidden and len(errors) > 1  # what all say alike names nobody
     return {
         "input": _part(as_text(case["inputs"]), look.more.get("input", 0)),
         "expected": _part("" if case["expected"] is None else as_text(case["expected"]), look.more.get("expected", 0)),
         "tags": [plain(tag) for tag in case["tags"]],
         "answers": [
             _answer(place, row, reference if place != look.against else None, look)
+            | {"trouble": _trouble(row, cover)}
             for place, row in enumerate(shown)
         ],
     }  # fmt: skip
@@ -67,9 +69,9 @@ def _answer(place: int, row: Row | None, reference: str | None, look: Look) -> d
         "letter": letter,
         "name": None if look.hidden else plain(look.names[look.order[place]]),
         "pieces": pieces,
+        "blank": "" if row is None or row["error"] is not None else blank(whole or ""),
         "left": part["left"],
         "remark": why or ("the same text" if reference is not None and whole == reference else ""),
-        "trouble": _trouble(row, look.hidden),
         "scores": [] if look.hidden or row is None else _scores(row),
         "facts": [] if look.hidden or row is None else facts(row),
     }
@@ -78,8 +80,7 @@ def _answer(place: int, row: Row | None, reference: str | None, look: Look) -> d
 def compare_words(old: str, new: str) -> tuple[list[list[str]] | None, str]:
     """The word diff of the beginnings of two texts, or None and why there is none."""
     a, b = old[:CUT], new[:CUT]
-    counts = Counter(a.split())
-    if sum(n * counts[word] for word, n in Counter(b.split()).items()) > LIKENESS:
+    if too_repetitive(a, b, LIKENESS):
         return None, "too repetitive for a word diff"
     note = f"diff of the first {CUT:,} characters" if max(len(old), len(new)) > CUT else ""
     pieces = diff_words(a, b)
@@ -109,19 +110,18 @@ def _scores(row: Row) -> list[list[str]]:
     ]  # fmt: skip
 
 
-def score_text(value: float | bool | None) -> str:
-    """A score for reading: unscored is not zero."""
-    if value is None:
-        return "unscored"
-    return {True: "right", False: "wrong"}[value] if isinstance(value, bool) else f"{value:.3g}"
-
-
-def _trouble(row: Row | None, hidden: bool) -> str:
+def _trouble(row: Row | None, cover: bool) -> str:
+    """Why there is no answer; where `cover`, without the words of an error, which often name who failed."""
     if row is None:
         return "no row: this trial was not run"
     if row["error"] is None:
         return ""
-    return "this trial failed" if hidden else plain(f"{row['error_type']}: {row['error']}")[:CUT]
+    return plain(f"this trial failed: {row['error_type']}" + ("" if cover else f": {row['error']}"))[:CUT]
+
+
+def blank(output: str) -> str:
+    """What to say of an answer in which there is nothing to see."""
+    return "" if output.strip() else "white space only" if output else "empty answer"
 
 
 def _output(row: Row | None) -> str | None:

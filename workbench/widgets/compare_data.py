@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from workbench.errors import ReportError, UsageError, VerdictError, choices
-from workbench.labels.queue import arm_of
-from workbench.records import sha256
+from workbench.records import arm_key, arm_ref, sha256
+from workbench.report.rows import placed_rows
 from workbench.verdict.arms import arm_name, pair_arms
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
 
     from workbench.report import Report
@@ -90,11 +90,7 @@ def find_sides(report: Report, names: Sequence[str]) -> dict[str, list[Side]]:
 
 
 def _side(arm: dict[str, Any], held: str) -> Side:
-    return Side(arm_name(arm, held), arm_of(arm), _key(arm))
-
-
-def _key(row: Mapping[str, Any]) -> tuple[str, ...]:
-    return (row["prompt"], row["prompt_sha"], row["provider"], row["model"])
+    return Side(arm_name(arm, held), arm_ref(arm), arm_key(arm))
 
 
 class Answers:
@@ -126,25 +122,10 @@ class Answers:
 def index_rows(path: Path, keys: Iterable[tuple[str, ...]], metric: str) -> dict[tuple[str, ...], Answers]:
     """The rows of these arms, in one pass over the file. Raises ReportError for a line that is no row."""
     found = {key: Answers() for key in keys}
-    at = 0
-    for number, line in enumerate(_lines(path), 1):
-        try:
-            row = json.loads(line)
-        except ValueError as error:
-            raise ReportError(f"{path}, line {number}: not a row: {error}") from None
-        if (answers := found.get(_key(row))) is not None:
+    for at, row in placed_rows(path):
+        if (answers := found.get(arm_key(row))) is not None:
             answers.add(row, at, metric)
-        at += len(line)
     return found
-
-
-def _lines(path: Path) -> Iterator[bytes]:
-    """The whole lines; a torn last one is what a crash leaves behind."""
-    try:
-        with path.open("rb") as file:
-            yield from (line for line in file if line.endswith(b"\n"))
-    except FileNotFoundError:
-        return
 
 
 class RowFile:
@@ -159,15 +140,17 @@ class RowFile:
             with self._path.open("rb") as file:
                 return [self._row(file, at) for at in places]
         except (OSError, ValueError, KeyError, TypeError) as error:
+            why = error.strerror if isinstance(error, OSError) else "there is no row where one was"
             raise ReportError(
-                f"{self._path} was moved or changed since this view was opened ({type(error).__name__}): open it again"
+                f"{self._path} was moved or changed since this view was opened ({why}): put it back, or load the "
+                "report from where it is now"
             ) from None
 
     @staticmethod
     def _row(file: Any, at: int) -> dict[str, Any]:
         file.seek(at)
         row = json.loads(file.readline())
-        _key(row)
+        arm_key(row)
         return dict(row)
 
 
@@ -237,9 +220,9 @@ def _best(answers: Sequence[Answers], sign: int, bounds: tuple[float, float] | N
     return max((sign * x for one in answers for x in one.score if x == x), default=0.0)
 
 
-def by_change(lines: Iterable[Line]) -> list[Line]:
-    """The largest change first, cases without one last; else as they went out."""
-    return sorted(lines, key=lambda line: float("inf") if line.change is None else -abs(line.change))
+def by_change(lines: Iterable[Line], secret: Callable[[Line], bool] = lambda _: False) -> list[Line]:
+    """The largest change first, cases without one, or whose change is `secret`, last; else as they went out."""
+    return sorted(lines, key=lambda line: 1.0 if line.change is None or secret(line) else -abs(line.change))
 
 
 def shuffled(case_id: str, repeat: int, sides: Sequence[Side]) -> list[int]:

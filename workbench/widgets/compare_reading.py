@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from workbench.errors import LabelError, UsageError, choices
@@ -12,7 +13,7 @@ from workbench.widgets.compare_data import SORTS, Filter, spot
 from workbench.widgets.compare_votes import TIE
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from workbench.report import Report
     from workbench.widgets.compare_arms import Trial
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 PAGE = 200
 """Cases of the list that are sent at once."""
+FLIPS = ("better", "worse")
+"""Kinds whose cases keep a label queue blind only while they are not listed."""
 
 
 class Reading(Compared):
@@ -37,6 +40,7 @@ class Reading(Compared):
         self._diff, self._against = True, 2
         self._filter, self._sort = Filter(), "change"
         self._entries: list[Entry] = []
+        self._waiting = 0
         self._selected, self._start = "", 0
         self._more: dict[str, int] = {}
         self._said, self._listed = "", 0
@@ -53,8 +57,9 @@ class Reading(Compared):
         chosen = Filter.parse(written)
         if chosen.kind == "queue" and self._queue is None:
             raise UsageError("filter 'queue': this view has no label queue; give it one, queue=50")
-        self._filter = chosen
-        self.go_to("")
+        with self._moving():
+            self._filter = chosen
+            self.go_to("")
 
     @property
     def selected(self) -> str:
@@ -64,6 +69,7 @@ class Reading(Compared):
     @selected.setter
     def selected(self, name: str) -> None:
         case_id, repeat = self._spot(name)
+        self.rows_of(case_id, repeat)  # raises here: a case that cannot be shown must not be the one voted on
         self._selected, self._more, self._said = spot(case_id, repeat), {}, ""
         place = self._place()
         if place >= 0 and not self._start <= place < self._start + PAGE:
@@ -84,8 +90,9 @@ class Reading(Compared):
     def sort(self, sort: str) -> None:
         if sort not in SORTS:
             raise UsageError(f"sort {sort!r}: {choices(sort, SORTS)}")
-        self._sort = sort
-        self._list()
+        with self._moving():
+            self._sort = sort
+            self._list()
 
     @property
     def held(self) -> str:
@@ -96,8 +103,9 @@ class Reading(Compared):
     def held(self, held: str) -> None:
         if held not in self._sheets:
             raise UsageError(f"held {held!r}: {choices(held, self._sheets)}")
-        self._held = held
-        self._list()
+        with self._moving():
+            self._held = held
+            self._list()
 
     @property
     def blind(self) -> bool:
@@ -106,8 +114,9 @@ class Reading(Compared):
 
     @blind.setter
     def blind(self, blind: bool) -> None:
-        self._blind = blind
-        self._list()
+        with self._moving():
+            self._blind = blind
+            self._list()
 
     @property
     def diff(self) -> bool:
@@ -133,8 +142,10 @@ class Reading(Compared):
 
     def code(self) -> str:
         """The line that shows the same again."""
-        given = {"filter": self.filter, "select": self.selected, "sort": self.sort, "blind": self.blind}
-        usual = {"filter": "all" if self._queue is None else "queue", "sort": "change", "blind": True}
+        names = ("filter", "sort", "blind", "diff", "against")
+        given = {"filter": self.filter, "select": self.selected} | {name: getattr(self, name) for name in names}
+        kind = "all" if self._queue is None else "queue"
+        usual = {"filter": kind, "sort": "change", "blind": True, "diff": True, "against": 2}
         if self._held != self.helds[0]:
             given["held"] = self._held
         if self._asked_metric:
@@ -154,15 +165,16 @@ class Reading(Compared):
         letters = LETTERS[: len(order)]
         if answer not in (*letters, TIE, ""):
             raise LabelError(f"vote {answer!r}: say {', '.join(letters)} or {TIE}")
+        rows = self.rows_of(*case)  # before anything is kept: a vote on answers that are gone helps nobody
         before = self.vote_on(*case)
         hidden = self.is_hidden(case)
         arm = order[letters.index(answer)] if answer in letters and answer else None
         winner = self.sides[arm].arm if arm is not None else answer or (before.winner if before else None)
-        if before is not None and (before.winner, before.note) == (winner, note):
+        if (winner, note) == ((before.winner, before.note) if before else (None, "")):
             return  # pressed twice: what was a label must not turn into a note
         is_label = bool(answer) and hidden and self.waits(*case)
         if is_label and self._sheet.drawn is not None:
-            row = None if arm is None else self.rows_of(*case)[arm]
+            row = None if arm is None else rows[arm]
             self._sheet.drawn.label(case, None if row is None else row["output"], note)
         label = is_label or (not answer and before is not None and before.label)
         arms = [self.sides[i].arm for i in order]
@@ -186,20 +198,38 @@ class Reading(Compared):
         trial = self._spot(self._selected)
         self._seen.add(trial)
         self._said = "Names were shown: a vote on this case is a note now." if self.waits(*trial) else ""
+        self._listed += 1
         self._changed()
 
     # What follows from a change
 
     def _list(self) -> None:
-        """Find the cases anew, and stay on the one on screen where it is still among them."""
-        self._entries = self._sheet.entries(self._filter, self._sort, self._cast())
+        """Find the cases anew, and stay on the one on screen where it is still among them. Who would vote on a case of
+        the label queue because it is listed as better knows too much: it is counted, and listed once it has a label."""
+        found = self._sheet.entries(self._filter, self._sort, self._cast(), self.awaits)
+        self._entries = [one for one in found if self._filter.kind not in FLIPS or not self.awaits(one[0])]
+        self._waiting = len(found) - len(self._entries)
         self._listed += 1
         self._start, self._more, self._said = 0, {}, ""
         if self._place() >= 0:
             self.selected = self._selected
+        elif self._entries:
+            self.selected = spot(self._entries[0][0].case_id, self._entries[0][1])
         else:
-            self._selected = spot(self._entries[0][0].case_id, self._entries[0][1]) if self._entries else ""
+            self._selected = ""
             self._changed()
+
+    @contextmanager
+    def _moving(self) -> Iterator[None]:
+        """What is looked at changes within, or stays as it was when that cannot be shown: the rows are gone."""
+        names = ("_filter", "_sort", "_held", "_blind", "_entries", "_waiting", "_selected", "_start")
+        before = {name: getattr(self, name) for name in names}
+        try:
+            yield
+        except Exception:
+            for name, value in before.items():
+                setattr(self, name, value)
+            raise
 
     def go_to(self, name: str) -> None:
         """Put a case on screen; empty: the first of the list. Raises UsageError."""
@@ -243,8 +273,9 @@ class Reading(Compared):
 
     def _changed(self) -> None:
         """Called after every change. What was on screen with its names was seen, whether blind before or after."""
-        if not self._blind and self._selected:
-            self._seen.add(self._spot(self._selected))
+        if not self._blind and self._selected and (trial := self._spot(self._selected)) not in self._seen:
+            self._seen.add(trial)
+            self._listed += 1
         if self._sheet.drawn is not None:
             self._sheet.drawn.forget()
 

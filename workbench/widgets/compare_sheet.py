@@ -70,8 +70,11 @@ class Sheet:
             rows = self.rows_of(case_id, repeat)
             yield repeat, tuple(None if row is None or row["error"] is not None else row["output"] for row in rows)
 
-    def entries(self, chosen: Filter, sort: str, votes: Mapping[tuple[str, int], Any]) -> list[Entry]:
-        """The cases of a filter. The queue keeps its own order: labels given in order of the scores are not random."""
+    def entries(
+        self, chosen: Filter, sort: str, votes: Mapping[tuple[str, int], Any], secret: Callable[[Line], bool]
+    ) -> list[Entry]:
+        """The cases of a filter. The queue keeps its own order: labels given in order of the scores are not random; for
+        the same reason changes that are `secret` are not sorted by."""
         found = self._of_kind(chosen.kind, votes)
         if chosen.tag:
             found = [entry for entry in found if chosen.tag in self.report.cases[entry[0].case_id]["tags"]]
@@ -80,7 +83,7 @@ class Sheet:
         if chosen.kind == "queue" or sort == "order":
             return found
         repeats = {line.case_id: repeat for line, repeat in found}
-        return [(line, repeats[line.case_id]) for line in by_change(line for line, _ in found)]
+        return [(line, repeats[line.case_id]) for line in by_change((line for line, _ in found), secret)]
 
     def _of_kind(self, kind: str, votes: Mapping[tuple[str, int], Any]) -> list[Entry]:
         if kind == "queue":

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from html import escape
 from typing import TYPE_CHECKING
 
+from workbench.report.text import score_text
 from workbench.tables import CELL_STYLE, HEAD, PLAIN, TEXT, cut, table
 from workbench.widgets.base import Static, missing
-from workbench.widgets.compare_case import score_text
+from workbench.widgets.compare_case import blank
 from workbench.widgets.compare_data import as_text, by_change, plain
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
 
     from workbench.widgets.compare_data import Line
     from workbench.widgets.compare_reading import Reading
@@ -22,8 +24,11 @@ BYTES = 60_000
 """Bytes of flipped cases each way at most: a saved notebook stays small whatever the replies."""
 SCROLLED = '<div style="max-height:480px;overflow:auto">{}</div>'
 """What comes below the flipped cases is reached without passing all of them."""
+FAILED = 200
+"""Cases with an error that are read at most, to say what went wrong."""
 NAME = 100
 """Characters of a case's id that are shown at most."""
+WAITING = "{} wait in the label queue and stay hidden until they have a label"
 WAYS = (("better", "rose"), ("worse", "fell"))
 WORDS = {"all": "cases", "wrong": "wrong in all arms", "errors": "with errors", "queue": "in the label queue",
          "voted": "voted on"}  # fmt: skip
@@ -44,6 +49,7 @@ def _html(view: Reading) -> str:
     said = PLAIN.format(lines) if view.verdict is None else plain(view.verdict._repr_html_())
     on = f"{view.held}: " if len(view.helds) > 1 else ""
     parts = [said, PLAIN.format(f"<p>{escape(plain(on + counted(view)))}</p>")]
+    parts += [PLAIN.format(f"<p>{escape(why)}</p>") for why in _failures(view)]
     parts += [_flipped(view, kind, word) for kind, word in WAYS]
     if view.votes:
         parts.append(_votes(view))
@@ -53,10 +59,18 @@ def _html(view: Reading) -> str:
     return "".join(parts)
 
 
+def _failures(view: Reading) -> list[str]:
+    """Why trials failed, in the words of the most frequent error; nothing where none did."""
+    trials = ((line.case_id, repeat) for line in view.of_kind("errors")[:FAILED] for repeat in line.repeats)
+    rows = (row for trial in trials for row in view.rows_of(*trial) if row is not None and row["error"] is not None)
+    said = Counter(plain(f"{row['error_type']}: {row['error']}") for row in rows)
+    return [f"Trials failed, most often with {cut(text)}" for text, _ in said.most_common(1)]
+
+
 def _flipped(view: Reading, kind: str, word: str) -> str:
     """The cases that flipped one way, the answers beside each other; those that wait for a blind label stay away."""
     every = by_change(view.of_kind(kind))
-    lines = [line for line in every if not any(view.waits(line.case_id, repeat) for repeat in line.repeats)]
+    lines = [line for line in every if not view.awaits(line)]
     names = [side.name for side in view.sides]
     heads = ["case", "change", "input", "expected", *names, "vote"]
     head = "".join(f'<th scope="col" style="{HEAD.format("left")}">{escape(plain(one))}</th>' for one in heads)
@@ -68,10 +82,11 @@ def _flipped(view: Reading, kind: str, word: str) -> str:
         if rows and size > BYTES:
             break
         rows.append(f"<tr>{row}</tr>")
-    caption = f"{names[0]} {kind} than {names[1]}: {len(every):,} cases whose {view.metric} {word}"
+    cases = "1 case" if len(every) == 1 else f"{len(every):,} cases"
+    caption = f"{names[0]} {kind} than {names[1]}: {cases} whose {view.metric} {word}"
     waiting, more = len(every) - len(lines), len(lines) - len(rows)
     notes = [f"and {more:,} more"] * bool(more)
-    notes += [f"{waiting:,} wait in the label queue and stay hidden until they have a label"] * bool(waiting)
+    notes += [WAITING.format(f"{waiting:,}")] * bool(waiting)
     tail = f"<p>{'; '.join(notes)}</p>" if notes else ""
     if not every:
         return PLAIN.format(f"<p>{escape(caption)}</p>")
@@ -90,7 +105,8 @@ def _cells(view: Reading, line: Line) -> Iterable[str]:
             yield _cell("no row")
         else:
             said = row["error"] if row["error"] is not None else row["output"] or ""
-            yield _cell(said, boxed=True, above=score_text(row["scores"].get(view.metric)))
+            shown = f"({blank(said)})" if blank(said) else said
+            yield _cell(shown, boxed=True, above=score_text(row["scores"].get(view.metric)))
     yield _cell("" if vote is None else _said(view, vote.winner, vote.note), boxed=True)
 
 
@@ -122,11 +138,14 @@ def _said(view: Reading, winner: str | None, note: str) -> str:
 
 
 def _text(view: Reading) -> str:
-    lines: list[str] = [*view.verdict_lines, counted(view)]
+    lines: list[str] = [*view.verdict_lines, counted(view), *_failures(view)]
     for kind, _ in WAYS:
-        ids: Sequence[str] = [line.case_id for line in by_change(view.of_kind(kind))]
+        every = view.of_kind(kind)
+        ids = [line.case_id for line in by_change(every) if not view.awaits(line)]
         more = f" and {len(ids) - FLIPS:,} more" if len(ids) > FLIPS else ""
-        lines += [f"{kind}: {', '.join(ids[:FLIPS])}{more}"] if ids else []
+        waiting = WAITING.format(f"{len(every) - len(ids):,}") if len(ids) < len(every) else ""
+        shown = "; ".join(filter(None, [", ".join(ids[:FLIPS]) + more, waiting]))
+        lines += [f"{kind}: {shown}"] if shown else []
     if view.votes:
         lines.append(f"votes: {len(view.votes)}, of them labels: {sum(vote.label for vote in view.votes)}")
     return plain("\n".join([*lines, view.code()]))

@@ -63,19 +63,20 @@ function makeList(tell) {
   const row = ([name, change, failed, vote]) => {
     const words = change === "hidden" ? "hidden" : !change ? "no score" : Number(change) > 0 ? `▲ ${change}` :
       Number(change) < 0 ? `▼ ${change}` : "= 0";
-    const made = button(name, () => tell({ type: "set", name: "selected", value: name }), { class: "wb-case" });
+    const made = button(name, () => tell({ type: "set", name: "selected", value: name }), { class: "wb-case", "data-at": `case ${name}` });
     return h("tr", {}, h("td", {}, made), h("td", { class: "wb-number", text: [words, failed].filter(Boolean).join(", ") }),
       h("td", { text: vote }));
   };
   const draw = (state) => {
-    const { rows, start, total, size, at } = state.list;
+    const { rows, start, total, size, at, waiting } = state.list;
     if (key !== state.list.key) {
       key = state.list.key;
       body.replaceChildren(...rows.map(row));
     }
     const many = (n) => n.toLocaleString("en");
     const where = total > rows.length ? `, ${many(start + 1)} to ${many(start + rows.length)} listed` : "";
-    put(said, total === 0 ? "no case" : `${at ? `case ${many(at)} of ` : ""}${many(total)}${where}`);
+    const more = waiting ? `; ${many(waiting)} more wait for their blind label` : "";
+    put(said, (total === 0 ? "no case" : `${at ? `case ${many(at)} of ` : ""}${many(total)}${where}`) + more);
     pages[0].disabled = start === 0;
     pages[1].disabled = start + size >= total;
     pages[0].parentElement.hidden = total <= size;
@@ -102,14 +103,17 @@ function drawAnswer(answer, state, place, tell) {
   const more = () => tell({ type: "more", part: answer.letter });
   const against = state.set.diff && state.set.against === place + 1;
   const compare = button(against ? "the others are compared with this" : `compare with this (${place + 1})`,
-    () => tell({ type: "set", name: "against", value: place + 1 }), { "aria-pressed": String(against) });
-  const scores = h("table", {}, ...answer.scores.map(([name, value, reason]) =>
-    h("tr", {}, h("th", { scope: "row", text: name }), h("td", { text: value }), h("td", { class: "wb-text", text: reason }))));
+    () => tell({ type: "set", name: "against", value: place + 1 }),
+    { "aria-pressed": String(against), "data-at": `against ${place}` });
+  const scores = h("table", { class: "wb-scores" }, ...answer.scores.map(([name, value, reason]) => h("tbody", {},
+    h("tr", {}, h("th", { scope: "row", text: name }), h("td", { text: value })),
+    reason ? h("tr", {}, h("td", { class: "wb-text wb-quiet", colspan: 2, text: reason })) : null)));
   const facts = answer.facts.map(([name, text]) => `${name} ${text}`).join(" · ");
   return h("section", { class: "wb-answer", "aria-label": `answer ${answer.letter}` },
     h("h4", { text: answer.name === null ? answer.letter : `${answer.letter}: ${answer.name}` }),
     answer.trouble ? h("p", { class: "wb-text wb-trouble", text: `⚠ ${answer.trouble}` }) : null,
-    ...block(marked(answer.pieces), answer.left, more),
+    ...(answer.blank ? [h("p", { class: "wb-quiet wb-blank", text: `(${answer.blank})` })]
+      : answer.pieces.some(([, text]) => text) ? block(marked(answer.pieces), answer.left, more, `answer ${place}`) : []),
     answer.remark ? h("p", { class: "wb-quiet", text: answer.remark }) : null,
     answer.scores.length ? scores : null, facts ? h("p", { class: "wb-quiet", text: facts }) : null, compare);
 }
@@ -117,20 +121,27 @@ function drawAnswer(answer, state, place, tell) {
 /** The case on screen with its vote; `note` is a field that outlives each drawing. */
 function makeCase(tell) {
   const node = h("div", { class: "wb-of" });
-  const note = h("input", { type: "text", size: 28, maxlength: 10000 });
+  const note = h("input", { type: "text", size: 28, maxlength: 10000, placeholder: "Enter keeps it" });
   const said = h("p", { role: "status", class: "wb-said" });
   const votes = h("div", { role: "group", "aria-label": "vote", class: "wb-row" });
   const panel = h("div", { class: "wb-vote" }, votes, said);
-  let about = null;
-  const vote = (answer) => tell({ type: "vote", answer, note: note.value });
+  const drafts = new Map();  // notes that were typed and not kept yet, by what they are about
+  let about = null, drawn = {};
+  const vote = (answer) => tell({ type: "vote", answer, note: note.value, ...drawn });
+  note.addEventListener("input", () => drafts.set(about, note.value));
+  note.addEventListener("keydown", (event) => { if (event.key === "Enter" && !event.isComposing) vote(""); });
   const draw = (state) => {
     const one = state.case;
     if (!one) { node.replaceChildren(h("p", { text: "No case is listed: choose another filter." })); return; }
-    if (about !== state.selected) { about = state.selected; note.value = one.note; }
+    drawn = { case: state.selected, held: state.set.held, blind: state.set.blind };
+    about = JSON.stringify([state.selected, state.set.held]);
+    if (drafts.get(about) === one.note) drafts.delete(about);
+    const written = drafts.get(about) ?? one.note;
+    if (note.value !== written) note.value = written;
     const part = (name) => [h("h4", { text: name }),
-      ...block(one[name].text, one[name].left, () => tell({ type: "more", part: name }))];
+      ...block(one[name].text, one[name].left, () => tell({ type: "more", part: name }), name)];
     const repeats = one.repeats.map((name) => button(name, () => tell({ type: "set", name: "selected", value: name }),
-      { "aria-pressed": String(name === state.selected) }));
+      { "aria-pressed": String(name === state.selected), "data-at": `repeat ${name}` }));
     const letters = one.answers.map((answer) => answer.letter);
     const choice = (answer, text) => button(text, () => vote(answer), { "aria-pressed": String(one.vote === answer) });
     if (votes.dataset.key !== letters.join()) {
@@ -145,7 +156,6 @@ function makeCase(tell) {
     const hint = one.hidden && !kind ? "Names, scores and costs are shown once you have voted." : "";
     put(said, `${kind}${told}${one.said || hint}`);
     const grid = h("div", { class: "wb-answers" }, ...one.answers.map((answer, i) => drawAnswer(answer, state, i, tell)));
-    grid.style.gridTemplateColumns = `repeat(${one.answers.length}, minmax(0, 1fr))`;
     const title = h("div", { class: "wb-row" }, h("h3", { text: state.selected }),
       h("span", { class: "wb-quiet", text: one.tags.join(", ") }), ...repeats);
     const top = h("div", { class: "wb-given" }, h("div", {}, ...part("input")), h("div", {}, ...part("expected")));
@@ -179,6 +189,7 @@ function pressed(event, state, tell, one) {
 function render({ model, el }) {
   const { root, body, on, tell, clean } = frame(model, el, "answers side by side");
   const head = makeHead(tell), list = makeList(tell), one = makeCase(tell);
+  root.classList.add("wb-compare");
   root.tabIndex = 0;
   root.dataset.lmSuppressShortcuts = "true";  // else JupyterLab takes j, k and d d for its own, and deletes the cell
   body.append(...head.nodes, h("div", { class: "wb-two" }, list.node, one.node), h("p", { class: "wb-quiet", text: KEYS }));
@@ -186,12 +197,12 @@ function render({ model, el }) {
   const draw = () => {
     const state = model.get("state");
     if (!state || !state.list) return;
-    const inside = root.contains(root.getRootNode().activeElement);
-    head.draw(state);
-    list.draw(state);
-    one.draw(state);
-    put(code, state.code);
-    if (inside && !root.contains(root.getRootNode().activeElement)) root.focus({ preventScroll: true });
+    keepFocus(root, () => {
+      head.draw(state);
+      list.draw(state);
+      one.draw(state);
+      put(code, state.code);
+    });
   };
   root.addEventListener("keydown", (event) => {
     const inField = event.target.closest("input, select, textarea");

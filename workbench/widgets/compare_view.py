@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from workbench.errors import UsageError
+from workbench.errors import LabelError, UsageError
 from workbench.widgets.compare_case import LETTERS, Look, case_state
 from workbench.widgets.compare_data import plain, spot
 from workbench.widgets.compare_reading import PAGE, Reading
@@ -34,7 +34,8 @@ TOLD = {"filter", "selected", "sort", "held", "blind", "diff", "against"}
 
 def side_by_side(
     report: Report, *arms: Prompt | str, filter: str = "", select: str = "", held: str = "", sort: str = "change",  # noqa: A002
-    blind: bool = True, queue: LabelQueue | int | None = None, metric: str | None = None,
+    blind: bool = True, diff: bool = True, against: int = 2, queue: LabelQueue | int | None = None,
+    metric: str | None = None,
 ) -> CompareView:  # fmt: skip
     """Two to four arms of a report beside each other, case by case; in a notebook a live view, elsewhere its text.
 
@@ -42,14 +43,17 @@ def side_by_side(
     and the changes are about. `filter`: all, better, worse, wrong, errors, queue or voted, then `tag:NAME` and
     `text:WORDS`. `select`: a case id, `t-0012` or for a later repeat `t-0012#1`. `held`: the value of the other axis,
     such as a model, where there are several. `sort`: change or order. `blind`: names, scores and costs of a case stay
-    hidden until it is voted on. `queue`: a `LabelQueue` of pairs, or how many to draw of this view: votes on these are
-    labels, all others notes in the run's folder. Raises UsageError, VerdictError, ReportError, LabelError.
+    hidden until it is voted on. `diff`: whether the words are marked in which the answers differ from the one shown at
+    place `against`, counted from 1. `queue`: a `LabelQueue` of pairs, or how many to draw of this view: votes on these
+    are labels, all others notes in the run's folder; better and worse list no case that waits for its label. Raises
+    UsageError, VerdictError, ReportError, LabelError.
     """
     names = [report.name_of(one) for one in arms]
     if queue is not None and len(names) != 2:
         raise UsageError(f"a label queue is about two answers, and {len(names)} arms are named")
     view = CompareView(report, names, queue, metric)
     view.sort, view.blind = sort, blind
+    view.against, view.diff = against, diff
     view.held = held or view.helds[0]
     view.filter = filter or ("queue" if queue is not None else "all")
     view.go_to(select)
@@ -110,6 +114,7 @@ class CompareView(Reading):
         elif kind == "page":
             self._page(int(message.get("by", 0)))
         elif kind == "vote":
+            self._require_drawn(message)
             self.vote(str(message.get("answer", "")), str(message.get("note", ""))[:NOTE])
         elif kind == "reveal":
             self.reveal()
@@ -119,6 +124,16 @@ class CompareView(Reading):
             self._changed()
         else:
             raise UsageError(f"the view said {kind!r}, which means nothing here: is it of another version?")
+
+    def _require_drawn(self, message: Message) -> None:
+        """Refuse a vote on what this view has left since the front end drew it: the letters mean other answers now."""
+        here = {"case": plain(self._selected), "held": self._held, "blind": self._blind}
+        if any(message.get(name) != value for name, value in here.items()):
+            anew = ", drawn anew" if message.get("case") == here["case"] else ""
+            raise LabelError(
+                f"The vote is not kept: it was given on {message.get('case')}, and the view has moved on to "
+                f"{here['case']}{anew}. Read these answers, then vote."
+            )
 
     def _next_kind(self) -> None:
         """Go to the next kind of cases, tag and words kept."""
@@ -165,15 +180,14 @@ class CompareView(Reading):
             "total": len(self._entries),
             "at": self._place() + 1,
             "size": PAGE,
+            "waiting": self._waiting,
             "rows": [self._row_state(line, repeat) for line, repeat in page],
         }
 
     def _row_state(self, line: Line, repeat: int) -> list[str]:
-        """A case's name, its change, and what was said; of a case that waits for a blind label no change."""
+        """A case's name, its change where that gives nothing away, and what was said."""
         vote = self.vote_on(line.case_id, repeat)
-        change = "" if line.change is None else f"{line.change:+.2f}"
-        if self.waits(line.case_id, repeat) and self.is_hidden((line.case_id, repeat)):
-            change = "hidden"
+        change = "" if line.change is None else "hidden" if self.hides_change(line) else f"{line.change:+.2f}"
         said = "" if vote is None else "note" if vote.winner is None else "label" if vote.label else "vote"
         return [plain(spot(line.case_id, repeat)), change, f"{line.failed} failed" if line.failed else "", said]
 

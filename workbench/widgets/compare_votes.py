@@ -5,13 +5,12 @@ Every vote is a line in `runs/<id>/votes.jsonl`; one that may calibrate a judge 
 
 from __future__ import annotations
 
-import fcntl
 import json
-import os
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from workbench.errors import LabelError, StorageError, UsageError
+from workbench.files import append_line, lines
 from workbench.labels import LabelQueue
 from workbench.labels.queue import Item
 from workbench.labels.store import PAIR_VALUES, now, who
@@ -61,20 +60,8 @@ class VoteLog:
                label: bool) -> Vote:  # fmt: skip
         """Keep a vote; it is in the file when this returns. Raises StorageError."""
         vote = Vote(*case, tuple(arms), winner, note, blind, label, who(), now())
-        line = (json.dumps(asdict(vote)) + "\n").encode("ascii")
-        try:
-            file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX)
-                size = os.fstat(file).st_size
-                opened = size > 0 and os.pread(file, 1, size - 1) != b"\n"  # what a crash left behind
-                written = os.write(file, b"\n" + line if opened else line)
-            finally:
-                os.close(file)
-            if written < len(line):
-                raise OSError("the disk is full")
-        except OSError as error:
-            raise StorageError(f"{self.path} cannot be written: {error}. The vote is not kept; vote again.") from None
+        cure = "The vote is not kept: free space or rights, then vote again."
+        append_line(self.path, json.dumps(asdict(vote)), cure, mode=0o600)
         self.last[vote.key] = vote
         return vote
 
@@ -82,14 +69,14 @@ class VoteLog:
 def _read(path: Path) -> list[Vote]:
     """The votes in a file; a torn line is skipped, any other that is no vote raises LabelError."""
     try:
-        lines = path.read_bytes().split(b"\n")
+        held = [line for _, line in lines(path, torn=True)]
     except FileNotFoundError:
         return []
     except OSError as error:
-        raise StorageError(f"{path} cannot be read: {error}") from None
+        raise StorageError(f"{path} cannot be read: {error.strerror or error}") from None
     found = []
-    for number, line in enumerate(lines, 1):
-        if not line.endswith(b"}"):
+    for number, line in enumerate(held, 1):
+        if not line.rstrip(b"\r\n").endswith(b"}"):
             continue
         try:
             entry = json.loads(line)

@@ -7,7 +7,7 @@ from html import escape
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
-from workbench.tables import PLAIN, SHOWN, TABLE
+from workbench.tables import PLAIN, SHOWN, fitting, table
 from workbench.widgets import base
 from workbench.widgets.compare_data import plain
 from workbench.widgets.showing import Opened
@@ -20,10 +20,7 @@ SENT = "4MB"
 """What the browser gets at most; of a larger frame itables sends the first and the last rows, and says so."""
 CELL, LIVE_CELL = 200, 2000
 """Characters of a cell that the static and the live table show."""
-BYTES = 60_000
-"""Bytes of a static table at most: a saved notebook stays small."""
 CURE = "To sort, search and page through it: pip install 'prompt-workbench[tables]'"
-_CELL = "padding:2px 6px;border-bottom:1px solid rgba(128,128,128,.25)"
 
 
 class FrameView(Opened):
@@ -99,17 +96,13 @@ def texts(frame: pd.DataFrame) -> pd.DataFrame:
 def static_table(frame: pd.DataFrame) -> str:
     """The first rows without a script; fewer than 200 where they are long."""
     flat = frame if _is_counted(frame) else frame.head(SHOWN).reset_index()
-    head = "".join(f'<th scope="col" style="{_CELL}">{escape(_text(name, CELL))}</th>' for name in flat.columns)
-    rows: list[str] = []
-    size = len(head)
-    for values in flat.head(SHOWN).itertuples(index=False, name=None):
-        row = "".join(f"<td>{escape(_text(value, CELL))}</td>" for value in values)
-        size += len(row.encode())
-        if size > BYTES and rows:
-            break
-        rows.append(f'<tr style="{_CELL};vertical-align:top">{row}</tr>')
-    table = f'<table style="{TABLE}"><thead><tr>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table>'
-    return PLAIN.format(f'<div style="max-height:420px;overflow:auto">{table}</div><p>{_counted(frame, len(rows))}</p>')
+    head = "".join(f'<th scope="col">{escape(_text(name, CELL))}</th>' for name in flat.columns)
+    rows = fitting(
+        f"<tr>{''.join(f'<td>{escape(_text(value, CELL))}</td>' for value in values)}</tr>"
+        for values in flat.head(SHOWN).itertuples(index=False, name=None)
+    )
+    scrolled = f'<div style="max-height:420px;overflow:auto">{table(head, "".join(rows), "")}</div>'
+    return scrolled + PLAIN.format(f"<p>{_counted(frame, len(rows))}</p>")
 
 
 def _counted(frame: pd.DataFrame, shown: int) -> str:

@@ -4,7 +4,7 @@
 /** @typedef {{name: string, live: boolean, text: string, left: number, said: string, state: string, facts: string[]}} Answer */
 /**
  * @typedef {{title: string, fault: string, revision: number, turns: [string, string][], values: [string, string][],
- *            expected: string, datasets: string[], dataset: string, case: string, ids: string[], where: string,
+ *            expected: string, expected_fault: string, datasets: string[], dataset: string, case: string, ids: string[], where: string,
  *            running: boolean, run: number, repeat: number, answers: Answer[], money: string, about: string,
  *            caption: string, hint: string, said: string, code: string}} State
  */
@@ -162,6 +162,7 @@ function makeAnswers(say) {
 /** What becomes of it: a new version, a new case. */
 function makeKeeping(say, expected) {
   const message = h("input", { type: "text", size: 30, maxlength: 500 });
+  const fault = h("p", { class: "wb-trouble", role: "status" });
   const id = h("input", { type: "text", size: 12, maxlength: 200, placeholder: "made for you" });
   const into = h("input", { type: "text", size: 12, maxlength: 200 });
   const save = button("Save as new version", () => say({ type: "save", text: message.value }));
@@ -174,8 +175,10 @@ function makeKeeping(say, expected) {
     if (state.said !== draw.said && state.said.startsWith("Added")) id.value = "";
     if (state.said !== draw.said && state.said.startsWith("Saved")) message.value = "";
     draw.said = state.said;
+    put(fault, state.expected_fault && `⚠ It ${state.expected_fault}.`);
+    fault.hidden = !state.expected_fault;
   };
-  return { prompt: keep, answer: [h("label", {}, h("span", { text: "expected: text or JSON" }), expected), more], draw };
+  return { prompt: keep, answer: [h("label", {}, h("span", { text: "expected: text or JSON" }), expected), fault, more], draw };
 }
 
 /** @param {{model: Model, el: HTMLElement}} given */
@@ -202,7 +205,7 @@ function render({ model, el }) {
   root.classList.add("wb-play");
   root.dataset.lmSuppressShortcuts = "true";  // else JupyterLab runs the cell on Ctrl+Enter
   body.append(title, h("div", { class: "wb-sides" }, prompt, given),
-    h("div", { class: "wb-row wb-go" }, run, stop, labelled("draw", repeat.control), money, keys), said, about, answers.node, caption, code);
+    h("div", { class: "wb-row wb-go" }, run, stop, labelled("draw (another number asks anew)", repeat.control), money, keys), said, about, answers.node, caption, code);
   let revision = null;
   const draw = () => {
     /** @type {State} */

@@ -152,7 +152,8 @@ class Playground(Editing):
         ledger = self.ledger
         cap = "" if ledger.cap_usd is None else f" of {dollars(ledger.cap_usd)}"
         broken = f", and perhaps {dollars(ledger.uncertain_usd)} for calls that broke off" * bool(ledger.uncertain_usd)
-        unknown = f", and {self._unpriced} answers of unknown price" * bool(self._unpriced)
+        answers = f"{self._unpriced} answer{'s' * (self._unpriced != 1)}"
+        unknown = f", and {answers} of unknown price" * bool(self._unpriced)
         return f"{dollars(ledger.spent_usd)} spent here{cap}{broken}{unknown}"
 
     def code(self) -> str:

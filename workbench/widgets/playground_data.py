@@ -225,5 +225,16 @@ def field_value(text: str, before: Any) -> Any:
         return text
 
 
+def json_fault(text: str, before: Any) -> str:
+    """Why a text that begins like JSON is none; empty for JSON, and for what is plainly text."""
+    if isinstance(before, str) or text.strip()[:1] not in ("{", "[", '"'):
+        return ""
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError) as error:
+        return f"begins like JSON and is none ({error}): mend it, or write it as text in double quotes"
+    return ""
+
+
 def _count(tokens: int | None) -> str:
     return "unknown" if tokens is None else f"{tokens:,}"

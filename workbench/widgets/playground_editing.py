@@ -8,7 +8,7 @@ from workbench.errors import UsageError
 from workbench.experiment.chosen import find_prompt
 from workbench.prompts import prompt_names
 from workbench.widgets.playground_cases import Cases, add_case
-from workbench.widgets.playground_data import Draft, field_value
+from workbench.widgets.playground_data import Draft, field_value, json_fault
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
 class Editing:
     """A prompt that is edited and filled. `revision` counts the times that fields were filled from here: a front end
-    then takes them over, whatever was typed. `said`: what was kept last, in words."""
+    then takes them over, whatever was typed. `said`: what was kept last, in words. `expected_fault`: why what was typed
+    as the right answer is neither JSON nor clearly text."""
 
     def __init__(self, prompt: Prompt | str) -> None:
         self.draft = Draft(found(prompt))
@@ -32,6 +33,8 @@ class Editing:
         self._case = ""
         self._inputs: dict[str, Any] = {}
         self._expected: Any = None
+        self._given: Any = None  # the right answer before anybody typed: text stays text
+        self.expected_fault = ""
         self._repeat = 0
 
     @property
@@ -77,8 +80,8 @@ class Editing:
         if self.cases is None:
             raise UsageError("no dataset is chosen: view.use(...) first")
         one = self.cases.find(case_id)
-        self._case, self._inputs, self._expected = one.id, dict(one.inputs), one.expected
-        self._filled()
+        self._case, self._inputs = one.id, dict(one.inputs)
+        self.expected = one.expected
 
     @property
     def inputs(self) -> dict[str, Any]:
@@ -97,7 +100,8 @@ class Editing:
 
     @expected.setter
     def expected(self, expected: Any) -> None:
-        self._expected = expected
+        self._expected = self._given = expected
+        self.expected_fault = ""
         self._filled()
 
     @property
@@ -127,13 +131,16 @@ class Editing:
             self.draft.edit(int(number), str(text))
         self._inputs |= {name: str(text) for name, text in values.items() if name in self.variables}
         if "expected" in others:
-            self._expected = field_value(str(others["expected"]), self._expected)
+            text = str(others["expected"])
+            self._expected = field_value(text, self._given)
+            self.expected_fault = json_fault(text, self._given)
         if "repeat" in others:
             self._repeat = max(int(others["repeat"]), 0)
 
     def save(self, commit_message: str = "") -> str:
         """Write the prompt as its next version, `prompts/<name>/v<n+1>.yaml` in the workspace; the ref of the version
         that holds it. Content that a version holds already is not saved twice. Raises PromptError, StorageError."""
+        self.said = ""
         before = prompt_names().get(self.draft.base.name, [])
         saved = self.prompt.save(commit_message or None)
         if saved.version in before:
@@ -150,9 +157,12 @@ class Editing:
         `expected`: the right answer, by default what stands in `view.expected`. A shipped dataset is copied into the
         workspace first. Returns the id and the file. Raises DatasetError, StorageError.
         """
+        self.said = ""
         name = dataset or self.dataset
         if not name:
             raise UsageError('no dataset is chosen: add_case(dataset="my-cases") makes one')
+        if expected is None and self.expected_fault:
+            raise UsageError(f"expected {self.expected_fault}")
         own = self.cases.path if self.cases and name == self.cases.name else None
         right = self.expected if expected is None else expected
         added = add_case(name, case_id, self.inputs, right, own)

@@ -90,6 +90,7 @@ def state_of(view: Playground) -> dict[str, Any]:
         "turns": [[turn.role, plain(turn.content)] for turn in view.turns],
         "values": [[name, plain(field_text(view.inputs.get(name)))] for name in view.variables],
         "expected": plain(field_text(view.expected)),
+        "expected_fault": plain(view.expected_fault),
         "datasets": sorted({*dataset_names(), view.dataset, *names}),
         "dataset": view.dataset,
         "case": plain(view.case),
@@ -151,7 +152,9 @@ def _do(view: Playground, message: Message) -> Any:
     elif kind == "save":
         view.save(said["text"])
     elif kind == "add":
-        view.add_case(case_id=said["case_id"], dataset=said["dataset"])
+        if not said["dataset"].strip():
+            raise UsageError("no dataset is named: say in `to dataset` where the case goes")
+        view.add_case(case_id=said["case_id"], dataset=said["dataset"].strip())
     elif kind == "dataset":
         view.use(said["dataset"] or None)
     elif kind == "case":

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from html import escape
 from typing import TYPE_CHECKING, Any
 
 from workbench.promotion.approvals import CLAIM
+from workbench.promotion.pages import fragment
 from workbench.promotion.review import Review, prepare
-from workbench.promotion.sections import Table, changes, facts, headline, tables, visible, warnings
-from workbench.promotion.status import Status, status
-from workbench.tables import PLAIN
+from workbench.promotion.sections import Table, changes, facts, headline, plain, sentences, tables, visible, warnings
 from workbench.widgets.base import Static, missing
 
 if TYPE_CHECKING:
@@ -19,6 +17,7 @@ if TYPE_CHECKING:
     from workbench.langfuse.server import Server
     from workbench.promotion.flips import Flip
     from workbench.promotion.record import Held
+    from workbench.promotion.status import Status
     from workbench.prompts import Prompt
     from workbench.verdict import Verdict
 
@@ -29,7 +28,6 @@ DIFF = 50_000
 """Characters of a prompt's change that the live part shows; the static form shows more."""
 BYTES = 150_000
 """Bytes of the static form at most, as far as leaving flipped cases out can do it: a saved notebook stays small."""
-LINE = "white-space:pre-wrap;margin:.3rem 0"
 ACTIONS = {"approve": "Approve", "promote": "Promote", "rollback": "Roll back"}
 """action -> the word on its button."""
 
@@ -39,7 +37,11 @@ class Standing:
     """A review, and where production is `now`."""
 
     review: Review
-    now: Status
+
+    @property
+    def now(self) -> Status:
+        """Where production was when the review was made."""
+        return self.review.now
 
     @property
     def back(self) -> Held | None:
@@ -68,10 +70,10 @@ class Standing:
         if action == "rollback":
             return "" if self.back is not None else self._no_way_back()
         if self.review.in_place:
-            return f"{self.review.ref} is production already"
+            return f"{self.review.ref} is production already{self._not_by_record()}"
         if self.review.faults:
             return "\n".join(["the evidence does not hold", *self.review.faults])
-        return "" if action == "approve" else "\n".join(self.review.unmet)
+        return "" if action == "approve" or self.review.met else "\n".join([*self.review.unmet, self._all_the_same()])
 
     def question(self, action: str, by: str) -> str:
         """What is asked before it is done."""
@@ -89,6 +91,12 @@ class Standing:
             return f"{visible(author)} made the evidence, so that approval would not count. {CLAIM}"
         return CLAIM
 
+    def _all_the_same(self) -> str:
+        return f'or say why all the same: `wb.promote("{self.review.ref}", override="the reason")`'
+
+    def _not_by_record(self) -> str:
+        return f", but not by the record: {self.now.astray}" if self.now.outside else ""
+
     def _no_way_back(self) -> str:
         name, ref = self.review.prompt.name, self.review.ref
         if not self.review.in_place:
@@ -96,14 +104,13 @@ class Standing:
         return f"no promotion of {ref} is the last move on record: `workbench rollback {name} --to VERSION`"
 
 
-NOTABLE = ("two holders", "moved outside", "under way")
+NOTABLE = ("two holders", "moved outside", "last attempt", "under way")
 """Facts of a status that need somebody."""
 
 
 def read_standing(what: What, evidence: str, server: Server, by: str) -> Standing:
     """Ask how things are now. Raises PromotionRefused without evidence, LangfuseError when nobody answers."""
-    review = prepare(what, evidence, server, by)
-    return Standing(review, status(review.prompt.name, server=server))
+    return Standing(prepare(what, evidence, server, by))
 
 
 def sections(review: Review) -> list[Section]:
@@ -124,28 +131,27 @@ def sections(review: Review) -> list[Section]:
 
 
 def first(standing: Standing) -> dict[str, Any]:
-    """What must be read first: warnings, and the verdict in a sentence."""
+    """What must be read first: warnings, but for those that stand beside the buttons, and the verdict in sentences."""
     review = standing.review
-    said = [visible(one) for one in warnings(review)]
-    return {"warnings": said, "sentence": visible(review.evidence.verdict.sentence)}
+    beside = tuple(filter(None, review.unmet))
+    said = [visible(one) for one in warnings(review) if review.in_place or not one.endswith(beside)]
+    return {"warnings": said, "sentences": [visible(one) for one in sentences(review)]}
 
 
 def static(standing: Standing, told: Iterable[str]) -> Static:
     """The whole review without a script, what came of it first."""
     lines = [*told, *standing.moves]
-    lines += [f"Promote: {reason}"] if (reason := standing.review.taken_back) else []
     lines += [f"No live view: {why}"] if (why := missing()) else []
-    said = [visible(one) for one in (standing.headline, *lines)]
-    head = f"<p><b>{escape(said[0])}</b></p>" + "".join(f'<p style="{LINE}">{escape(one)}</p>' for one in said[1:])
-    return Static(PLAIN.format(head) + _small(standing.review), "\n".join([*said, "", str(standing.review)]))
+    said = [visible(one) for one in lines]
+    return Static(_small(standing.review, said), plain(standing.review, said))
 
 
-def _small(review: Review) -> str:
+def _small(review: Review, lines: Sequence[str]) -> str:
     """The review as HTML, with fewer flipped cases where that keeps it small."""
-    html, flips = review._repr_html_(), review.flips
+    html, flips = fragment(review, lines=lines), review.flips
     while len(html.encode()) > BYTES and (flips.worse or flips.better):
         flips = replace(flips, worse=_half(flips.worse), better=_half(flips.better))
-        html = replace(review, flips=flips)._repr_html_()
+        html = fragment(replace(review, flips=flips), lines=lines)
     return html
 
 

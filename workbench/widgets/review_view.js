@@ -4,7 +4,7 @@
 /** @typedef {{kind: string, title: string, open: boolean, headings?: string[], rows?: string[][], note?: string,
  *             lines?: [string, string][][], flips?: string[][]}} Section */
 /**
- * @typedef {{ref: string, headline: string, moves: string[], warnings: string[], sentence: string,
+ * @typedef {{ref: string, headline: string, moves: string[], warnings: string[], sentences: string[],
  *            actions: [string, string, string][], asked: {action: string, question: string}|null, by: string,
  *            hint: string, busy: string, said: string[], key: number, sections: Section[]}} State
  */
@@ -94,8 +94,11 @@ function makeActions(tell) {
         buttons.set(action, bar.appendChild(made(action, text)));
       }
     }
-    const told = state.actions.filter(([, , reason]) => reason).map(([action, word, reason]) =>
-      h("li", { id: `${mark}-${action}`, text: `${word} is not possible: ${reason}` }));
+    const told = state.actions.filter(([, , reason]) => reason).map(([action, word, reason]) => {
+      const points = reason.split("\n");
+      return h("li", { id: `${mark}-${action}` }, `${word} is not possible: `, ...(points.length > 1
+        ? [h("ul", {}, ...points.map((text) => h("li", { text })))] : points));
+    });
     const words = (nodes) => [...nodes].map((one) => one.textContent).join("\n");
     if (words(told) !== words(reasons.children)) reasons.replaceChildren(...told);
     const waiting = Boolean(state.busy || state.asked);
@@ -153,7 +156,7 @@ function render({ model, el }) {
   const headline = h("p", { class: "wb-headline" });
   const moves = h("div", { class: "wb-moves" });
   const warnings = h("div", { class: "wb-intro" });
-  const sentence = h("p");
+  const sentences = h("div", { class: "wb-intro" });
   const said = h("p", { role: "status", class: "wb-said" });
   const actions = makeActions(tell), question = makeQuestion(tell, words), sections = makeSections();
   const lines = (node, texts, name) => {
@@ -166,7 +169,7 @@ function render({ model, el }) {
     put(headline, state.headline);
     lines(moves, state.moves);
     lines(warnings, state.warnings, "wb-warning");
-    put(sentence, state.sentence);
+    lines(sentences, state.sentences);
     actions.draw(state);
     put(said, state.busy || state.said.join("\n"));
     question.draw(state);
@@ -179,8 +182,9 @@ function render({ model, el }) {
     }
   };
   view.root.addEventListener("keydown", (event) => event.stopPropagation());
-  view.body.append(headline, moves, warnings, sentence, actions.node, question.node, said, sections.node);
+  view.body.append(headline, moves, warnings, sentences, actions.node, question.node, said, sections.node);
   view.on("change:state change:alert", draw);
+  leaveWithKernel(model, view);
   draw();
   return view.clean;
 }

@@ -10,17 +10,16 @@ import asyncio
 from contextlib import contextmanager
 from threading import Lock
 from typing import TYPE_CHECKING, Any
+from weakref import WeakSet
 
 import workbench.connect  # noqa: F401  # so that a review without wb.offline() or wb.live() finds the default
-from workbench.errors import PromotionRefused, UsageError, WorkbenchError
-from workbench.promotion.approvals import approve
-from workbench.promotion.promote import promote
-from workbench.promotion.rollback import rollback
+from workbench.errors import UsageError
 from workbench.promotion.sections import visible
-from workbench.promotion.settling import SEEN_AFTER
-from workbench.promotion.who import me, server_in_use
+from workbench.promotion.who import me
 from workbench.widgets.base import Shown
-from workbench.widgets.review_state import ACTIONS, first, read_standing, sections, static
+from workbench.widgets.review_acts import Reviewed
+from workbench.widgets.review_state import ACTIONS, first, static
+from workbench.widgets.shows import FOLDED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -28,14 +27,14 @@ if TYPE_CHECKING:
     from workbench.langfuse.server import Server
     from workbench.promotion.approvals import Approval
     from workbench.promotion.record import Record
-    from workbench.promotion.review import Review
-    from workbench.promotion.status import Status
     from workbench.widgets.review_state import What
 
     Message = dict[str, Any]
 
 NAME = 200
 """Characters of a typed name that are taken; far more than a name may have, and refused then."""
+_views: WeakSet[ReviewView] = WeakSet()
+"""All of this session: what is done in one is seen in the others."""
 
 
 def review(what: What, evidence: str = "latest", *, by: str | None = None, server: Server | None = None) -> ReviewView:
@@ -49,7 +48,7 @@ def review(what: What, evidence: str = "latest", *, by: str | None = None, serve
     return ReviewView(what, evidence, by or me(), server)
 
 
-class ReviewView:
+class ReviewView(Reviewed):
     """A review that can be acted on; made by `review`. `record`: the last move that was made here, None before.
 
     Its buttons and `approve`, `promote`, `rollback` are the same: they do what they say or raise, and move nothing
@@ -57,28 +56,13 @@ class ReviewView:
     """
 
     def __init__(self, what: What, evidence: str, by: str, server: Server | None) -> None:
-        self.by = by
-        self.record: Record | None = None
-        self._what, self._wanted, self._given = what, evidence, server
+        super().__init__(what, evidence, by, server)
         self._shown: list[Shown] = []
         self._alone = Lock()
-        self._busy = self._said = ""
+        self._busy = ""
         self._asked: tuple[str, str] | None = None
-        in_use = server or server_in_use()
-        self._identity = in_use.identity
-        self._standing = read_standing(what, evidence, in_use, by)
-        self._sections = sections(self.review)
-        self._key = 0
-
-    @property
-    def review(self) -> Review:
-        """The review as it was read last."""
-        return self._standing.review
-
-    @property
-    def status(self) -> Status:
-        """Where production was when it was read last."""
-        return self._standing.now
+        self._following: list[ReviewView] = []
+        _views.add(self)
 
     def approve(self, by: str | None = None) -> Approval:
         """Approve the evidence that is shown, in somebody's name: a claim. Raises UsageError, PromotionRefused."""
@@ -104,8 +88,7 @@ class ReviewView:
 
     def show(self) -> None:
         """Display in the cell that runs now; without a notebook, print."""
-        shown = Shown("review_view", lambda: static(self._standing, self._told()), self._heard,
-                      "The same without a kernel")  # fmt: skip
+        shown = Shown("review_view", lambda: static(self._standing, self._told()), self._heard, FOLDED)
         shown.state = self._state()
         shown.show()
         self._shown.append(shown)
@@ -128,75 +111,16 @@ class ReviewView:
     def __repr__(self) -> str:
         return f"ReviewView({self.review.ref}: {self._standing.headline})"
 
-    def _approve(self, by: str) -> Approval:
-        if reason := self._standing.reason("approve"):
-            raise PromotionRefused(f"{self.review.ref} is not approved: {reason}")
-        found = approve(self.review.evidence, by)
-        self._said = f"Approved by {visible(found.by)}, a claim."
-        self._read(self._path)
-        return found
-
-    def _promote(self, override: str | None = None) -> Record:
-        try:
-            done = promote(self._what, self._path, override=override, by=self.by, server=self._server())
-        except WorkbenchError:
-            self._look_again()
-            raise
-        return self._moved(done.record)
-
-    def _rollback(self) -> Record:
-        self._check_holder()
-        back = self._standing.back
-        if back is None:
-            raise PromotionRefused(self._standing.reason("rollback"))
-        try:
-            found = rollback(self.review.prompt.name, str(back.number), by=self.by, server=self._server())
-        except WorkbenchError:
-            self._look_again()
-            raise
-        return self._moved(found)
-
-    def _moved(self, record: Record | None) -> Record:
-        assert record is not None  # only a dry run has none
-        self.record, self._said = record, ""
-        self._look_again()
-        return record
-
-    def _look_again(self) -> None:
-        """Read how it stands after a move; what could not be read then is not what the move is judged by."""
-        try:
-            self._read(self._path)
-        except WorkbenchError as error:
-            self._said = f"How it stands now could not be read: {error}"
-
-    def _read(self, evidence: str) -> None:
-        standing = read_standing(self._what, evidence, self._server(), self.by)
-        if standing.review != self.review:
-            self._sections, self._key = sections(standing.review), self._key + 1
-        self._standing = standing
-
-    def _check_holder(self) -> None:
-        """Nobody takes back what they have not seen."""
-        seen = self.status
-        self._read(self._path)
-        if self.status.holders != seen.holders:
-            raise PromotionRefused(
-                f"production has moved since it was shown: it was {seen.now or 'nobody'} and is "
-                f"{self.status.now or 'nobody'}; nothing was moved"
-            )
-
-    @property
-    def _path(self) -> str:
-        return str(self.review.evidence.path)
-
-    def _server(self) -> Server:
-        """The Langfuse of this review. Raises PromotionRefused when the session uses another by now."""
-        server = self._given or server_in_use()
-        if server.identity != self._identity:
-            raise PromotionRefused(
-                f"this review is about {self._identity}, and {server.identity} is in use now: review it there anew"
-            )
-        return server
+    def _tell_others(self) -> None:
+        """Views of the same prompt that somebody looks at look again too, but for those that are at something; they are
+        drawn with this one."""
+        for other in _views:
+            same = (other.review.prompt.name, other._identity) == (self.review.prompt.name, self._identity)
+            looked_at = any(shown.is_live for shown in other._shown)
+            if other is not self and same and looked_at and other._alone.acquire(blocking=False):
+                self._following.append(other)
+                other._asked = None
+                other._look_again()
 
     @contextmanager
     def _at(self, word: str) -> Iterator[None]:
@@ -216,11 +140,14 @@ class ReviewView:
         return True
 
     def _ended(self) -> None:
-        self._busy = ""
-        self._alone.release()
-        self._push()
-        for shown in self._shown:
-            shown.refresh()
+        following, self._following = self._following, []
+        for view in (self, *following):
+            view._busy = ""
+            view._alone.release()
+            view._push()
+            for shown in view._shown:
+                if shown.is_live:  # in a notebook that nobody looks at, a cell keeps what it showed when it ran
+                    shown.refresh()
 
     def _heard(self, message: Message) -> Any:
         """What a button tells: ask for an action, confirm or cancel what was asked, refresh. It is done in a thread:
@@ -259,25 +186,6 @@ class ReviewView:
             self._asked = then
         finally:
             self._ended()
-
-    def _check(self, action: str, by: str) -> None:
-        """Whether it can be done, asked of Langfuse now, before anybody confirms it. Raises PromotionRefused."""
-        if action == "approve" and not by:
-            raise UsageError("an approval needs a name")
-        if action == "rollback":
-            self._check_holder()
-        else:
-            self._read(self._path)
-        if reason := self._standing.reason(action):
-            raise PromotionRefused(reason)
-        if action == "promote":
-            promote(self._what, self._path, dry_run=True, by=self.by, server=self._server())
-
-    def _told(self) -> list[str]:
-        """What came of what was done here."""
-        if self.record is None:
-            return []
-        return [str(self.record)] + [SEEN_AFTER] * (self.record == self.status.record)
 
     def _push(self) -> None:
         for shown in self._shown:

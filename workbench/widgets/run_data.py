@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import statistics
-from collections import deque
+from collections import Counter, deque
 from copy import copy
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from workbench.errors import WorkbenchError
+from workbench.records import ArmKey, arm_key, arm_ref
 from workbench.report.rows import read_rows
 from workbench.report.summary import ERROR, HIT, Tally
+from workbench.report.text import paid, unscored
+from workbench.scorers.owner import owner
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -18,17 +21,19 @@ if TYPE_CHECKING:
 
     from workbench.experiment.plan import Design
     from workbench.records import Row
+    from workbench.scorers import Scorer
 
 FIELDS = (
     "prompt", "version", "prompt_sha", "provider", "model", "tier", "case_id", "repeat", "scores", "stop_reason",
-    "error", "cached", "cost_usd", "spent_usd", "latency_s", "source",
+    "error", "error_type", "reasons", "cached", "cost_usd", "spent_usd", "judge_cost_usd", "judge_spent_usd",
+    "uncertain_usd", "latency_s", "source",
 )  # fmt: skip
-"""What is taken from a row: nothing that a model wrote."""
+"""What is taken from a row: not its answer, which may be long."""
 _values = attrgetter(*FIELDS)
+LONG = 500
+"""Characters of an error that are told."""
 RECENT = 500
 """Latencies that the running median is over."""
-
-Key = tuple[str, str, str, str]
 
 
 class ArmStanding:
@@ -73,13 +78,15 @@ class Standing:
     def __init__(self, design: Design, metric: str) -> None:
         self.design = design
         self.metric = metric
-        self.scorer = next((s for s in design.scorers if metric in (s.metrics or (s.name,))), design.scorers[0])
+        self.scorer = owner(metric, design.scorers)
         self.planned = len(design.cases) * design.repeats
         self.sources: set[str] = set()
-        self.keys: tuple[Key, ...] = tuple(
+        self.keys: tuple[ArmKey, ...] = tuple(
             (arm.prompt.name, arm.prompt.sha, arm.model.provider, arm.model.label) for arm in design.arms
         )
-        self.arms: dict[Key, ArmStanding] = {}
+        self.arms: dict[ArmKey, ArmStanding] = {}
+        self._before: dict[ArmKey, Tally] = {}
+        self._failures: dict[tuple[ArmKey, str, int], tuple[str, str]] = {}
         self._latencies: deque[float] = deque(maxlen=RECENT)
 
     @property
@@ -87,10 +94,13 @@ class Standing:
         """Whether nothing about quality may be shown yet: a confirmation is not looked at before its verdict."""
         return self.design.purpose == "confirm"
 
-    def load(self, path: Path) -> None:
-        """Take in the rows that a run already has on disk."""
+    def load(self, path: Path, *, anew: bool = False) -> None:
+        """Take in the rows that a run already has on disk; where all is done `anew`, what they cost alone."""
         for row in read_rows(path):
-            self._add(row)
+            if anew:
+                self._before.setdefault(arm_key(row), Tally(row)).add(row)
+            else:
+                self._add(row)
 
     def add(self, rows: Iterable[Row]) -> None:
         """Take in finished rows."""
@@ -98,11 +108,16 @@ class Standing:
             self._add(dict(zip(FIELDS, _values(row), strict=True)))
 
     def _add(self, row: Mapping[str, Any]) -> None:
-        key = row["prompt"], row["prompt_sha"], row["provider"], row["model"]
+        key = arm_key(row)
         arm = self.arms.get(key)
         if arm is None:
             arm = self.arms[key] = ArmStanding(row)
         arm.add(row, self.metric)
+        trial = key, row["case_id"], row["repeat"]
+        if row["error"] is None:
+            self._failures.pop(trial, None)
+        else:
+            self._failures[trial] = str(row.get("error_type")), row["error"]
         self.sources.add(row["source"])
         if row["latency_s"] is not None:
             self._latencies.append(row["latency_s"])
@@ -117,6 +132,32 @@ class Standing:
         """Failed trials and hits, in words."""
         arms = self.arms.values()
         return f"{sum(arm.errors for arm in arms):,} failed, {sum(arm.hits for arm in arms):,} from the cache"
+
+    @property
+    def money(self) -> str:
+        """What the run cost, all its starts together, in words as a report has them."""
+        tallies = [*(arm.tally for arm in self.arms.values()), *self._before.values()]
+        names = "spent_usd", "judge_spent_usd", "uncertain_usd", "unknown_spent"
+        sums = {name: sum(getattr(one, name) for one in tallies) for name in names}
+        nothing_known = sums["unknown_spent"] and not sums["spent_usd"]
+        return paid(sums | {"spent_usd": None} if nothing_known else sums)
+
+    @property
+    def troubles(self) -> list[str]:
+        """Why trials failed, in the words of the most frequent error, and why answers have no score."""
+        said = []
+        if self._failures:
+            kind = Counter(kind for kind, _ in self._failures.values()).most_common(1)[0][0]
+            text = Counter(text for one, text in self._failures.values() if one == kind).most_common(1)[0][0]
+            said.append(f"Trials failed, most often with {kind}: {_short(text)}")
+        missing: Counter[str] = Counter()
+        for arm in self.arms.values() if not self.secret else ():
+            if arm.scored < arm.done - arm.errors:
+                missing.update(arm.tally.unscored(self.metric))
+        if missing:
+            answers = sum(arm.done - arm.errors for arm in self.arms.values())
+            said.append(f"{unscored(missing, answers)}.")
+        return said
 
     def grid(self, dropped: Sequence[int] = ()) -> dict[str, Any]:
         """Prompts down, models across, a cell per arm; None where the design has no such arm. `dropped`: numbers of
@@ -134,6 +175,7 @@ class Standing:
         done = arm.done if arm else 0
         mean = None if arm is None or self.secret else arm.mean
         more = [f"{arm.errors:,} failed"] if arm and arm.errors else []
+        more += [f"{arm.scored:,} scored"] if arm and not self.secret and arm.scored < arm.done else []
         more += [f"{arm.hits:,} hits"] if arm and arm.hits else []
         more += ["beaten, not run on"] if dropped else []
         return {
@@ -147,24 +189,27 @@ class Standing:
     def leading(self) -> Callable[[], str] | None:
         """What to call for the running verdict on the two best arms, also on another thread: it works on a copy of
         their sums. None before there are two arms with scores, and where a verdict has to wait."""
-        sign = 1 if self.scorer.higher_is_better else -1
+        scorer = self.scorer
+        if self.secret or scorer is None or scorer.asks_models:
+            return None
+        sign = 1 if scorer.higher_is_better else -1
         board = [(sign * arm.mean, key) for key, arm in self.arms.items() if arm.mean is not None]
-        if self.secret or self.scorer.asks_models or len(board) < 2:
+        if len(board) < 2:
             return None
         first, second = (key for _, key in sorted(board, key=lambda one: -one[0])[:2])
         pairs = len(board) * (len(board) - 1) // 2
         names = self._name(first), self._name(second)
         tallies = _copied(self.arms[first].tally), _copied(self.arms[second].tally)
-        return lambda: self._judged(names, tallies, sign, pairs)
+        return lambda: self._judged(names, tallies, scorer, pairs)
 
-    def _judged(self, names: tuple[str, str], tallies: tuple[Tally, Tally], sign: int, pairs: int) -> str:
+    def _judged(self, names: tuple[str, str], tallies: tuple[Tally, Tally], scorer: Scorer, pairs: int) -> str:
         from workbench.verdict.judge import LIVE_ALPHA, Question, judge_pair
 
         question = Question(
             self.metric,
             0.0,
-            self.scorer.bounds,
-            sign,
+            scorer.bounds,
+            1 if scorer.higher_is_better else -1,
             self.design.repeats,
             self.design.seed,
             finished=False,
@@ -178,14 +223,13 @@ class Standing:
         chosen = f" Chosen among {pairs} pairs; holds however often it is looked at." if pairs > 1 else ""
         return f"{found.sentence(self.metric)}{chosen}"
 
-    def _name(self, key: Key) -> str:
-        about = self.arms[key].tally.about
-        return f"{about['prompt']}@{about['version']} × {about['model']}"
+    def _name(self, key: ArmKey) -> str:
+        return arm_ref(self.arms[key].tally.about)
 
 
-def cell_text(cell: Mapping[str, Any]) -> str:
-    """A cell of the grid as one line."""
-    return " · ".join(filter(None, [cell["count"], cell["mean"], cell["more"]]))
+def cell_text(cell: Mapping[str, Any], between: str = " · ") -> str:
+    """A cell of the grid as one line, or in several."""
+    return between.join(filter(None, [cell["count"], cell["mean"], cell["more"]]))
 
 
 def to_go(left_s: float) -> str:
@@ -193,6 +237,11 @@ def to_go(left_s: float) -> str:
     if left_s < 90:
         return f"about {left_s:.0f} s to go"
     return f"about {left_s / 60:.0f} min to go" if left_s < 5400 else f"about {left_s / 3600:.1f} h to go"
+
+
+def _short(text: str) -> str:
+    plain = " ".join(text.split())
+    return plain if len(plain) <= LONG else f"{plain[: LONG - 1]}…"
 
 
 def _copied(one: Tally) -> Tally:

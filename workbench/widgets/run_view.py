@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from html import escape
 from typing import TYPE_CHECKING, Any
 from weakref import WeakValueDictionary
 
@@ -16,10 +15,10 @@ from workbench.errors import UsageError
 from workbench.experiment.run import OPENERS, Run
 from workbench.report.listing import load_report
 from workbench.report.report import DECLARED, RECORDED
-from workbench.report.text import dollars, seconds, table
-from workbench.tables import PLAIN, plain_table
+from workbench.report.text import dollars, seconds
 from workbench.widgets import base
-from workbench.widgets.run_data import Standing, cell_text, to_go
+from workbench.widgets.run_data import Standing, to_go
+from workbench.widgets.run_static import static
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,9 +34,6 @@ SHARE, VERDICT_S = 100, 2.0
 """The running verdict takes at most one part in this many of the time, and comes this often at most."""
 OPEN = ("running", "stopping", "stopped")
 """States in which there is something to watch, or to go on with."""
-CELLS = 600
-"""Cells that the static form shows at most; a saved notebook stays small."""
-PARAGRAPH = "margin:4px 0;font-size:12px"
 
 _views: dict[str, list[RunView]] = {}
 _runs: WeakValueDictionary[str, Run] = WeakValueDictionary()
@@ -89,8 +85,8 @@ class RunView:
         self.run = run
         self.verdict = ""
         self._standing = Standing(run.design, run.metric)
-        if run.options.cache != "refresh" or run.progress.done:
-            self._standing.load(run.folder / "rows.jsonl")
+        anew = run.options.cache == "refresh" and not run.progress.done
+        self._standing.load(run.folder / "rows.jsonl", anew=anew)
         self._fresh: list[Row] = []
         self._note = ""
         self._shown = base.Shown("run_view", self.static, self._heard, folded=f"Run {run.id} as this file keeps it")
@@ -233,12 +229,15 @@ class RunView:
             "verdict": f"Leading pair: {self.verdict}" if self.verdict else self._no_verdict(),
             "caption": self._caption(),
             "message": " ".join(filter(None, [progress.message, self._hint()])),
+            "troubles": self._standing.troubles,
             **self._standing.grid(run.dropped),
         }
 
     def _money(self) -> str:
+        """All that this run ever cost; the budget is of this start alone."""
         budget = self.run.options.budget_usd
-        return f"{dollars(self.run.spent_usd)} spent" + ("" if budget is None else f" of {dollars(budget)}")
+        here = "" if budget is None else f"; this start {dollars(self.run.spent_usd)} of {dollars(budget)}"
+        return f"{self._standing.money}{here}"
 
     def _pace(self) -> str:
         run, progress = self.run, self.run.progress
@@ -253,7 +252,7 @@ class RunView:
     def _no_verdict(self) -> str:
         if self._standing.secret:
             return "A confirmation is judged when it is finished, and not looked at before."
-        if self._standing.scorer.asks_models:
+        if self._standing.scorer is not None and self._standing.scorer.asks_models:
             return "A judge gives these scores; the report's verdict says how far they can be trusted."
         return ""
 
@@ -276,19 +275,7 @@ class RunView:
         # an id is needed where something is left to do; it would make every change of code a change of notebooks
         name = self.run.design.name if progress.state == "finished" else self.run.id
         head = f"Run {name}, {progress.state}: {state['counts']}; {state['money']}"
-        note = " ".join(filter(None, [progress.message, self._note]))
-        rows = [
-            [prompt, *("–" if cell is None else cell_text(cell) for cell in cells)]
-            for prompt, cells in zip(state["prompts"], state["cells"], strict=True)
-        ]
-        headings = ["prompt", *state["models"]]
-        said = [one for one in (note, state["verdict"]) if one]
-        caption = " ".join(filter(None, [state["caption"], f"Cells: trials done, mean {state['metric']}."]))
-        most = max(CELLS // len(headings), 1)
-        grid = plain_table(headings, rows[:most], caption, len(rows), names=len(headings))
-        paragraphs = "".join(f'<p style="{PARAGRAPH}">{escape(one)}</p>' for one in said)
-        html = PLAIN.format(f"<b>{escape(head)}</b>") + grid + PLAIN.format(paragraphs)
-        return base.Static(html, "\n".join([*filter(None, [head, state["caption"]]), *table([headings, *rows]), *said]))
+        return static(head, [one for one in (progress.message, self._note) if one], state)
 
 
 def _timed(verdict: Callable[[], str]) -> tuple[str, float]:

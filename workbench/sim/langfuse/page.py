@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 MOST_TRACES = 50
+MOVES = "workbench/promotions/"
+"""Prompts of this folder are the workbench's record of moved labels: many, and seldom what somebody came to see."""
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 _STYLE = """
 :root { color-scheme: light dark; }
@@ -29,14 +31,20 @@ th { font-weight: 600; } td.number { font-variant-numeric: tabular-nums; }
   margin: 0 .3rem .15rem 0; font-size: .85rem; white-space: nowrap; }
 time { white-space: nowrap; }
 .production { background: #0a6b32; border-color: #0a6b32; color: #fff; font-weight: 600; }
-code { overflow-wrap: anywhere; }
+code, .long { overflow-wrap: anywhere; } .long { min-width: 14rem; }
+@media (max-width: 50rem) { time { white-space: normal; } .long { min-width: 9rem; } }
+details { margin-top: 1rem; } summary { cursor: pointer; }
 """
 
 
 def page(rows: sqlite3.Connection) -> web.Response:
     """The page about everything in the store."""
+    found = rows.execute("SELECT * FROM prompts ORDER BY project, name, version DESC").fetchall()
+    moves = [row for row in found if row["name"].startswith(MOVES)]
+    heads = ("name", "version", "labels", "commit message", "created")
     sections = (
-        _section("Prompts", ("name", "version", "labels", "commit message", "created"), _prompts(rows)),
+        _section("Prompts", heads, _prompts([row for row in found if not row["name"].startswith(MOVES)])),
+        _folded(f"Moved labels: {len(moves)} entries of the workbench's own record, {MOVES}", heads, _prompts(moves)),
         _section("Latest traces", ("trace", "started", "name", "spans", "cost, USD", "scores"), _traces(rows)),
         _section("Datasets", ("name", "items", "description"), _datasets(rows)),
     )
@@ -51,13 +59,12 @@ def page(rows: sqlite3.Connection) -> web.Response:
     return web.Response(text=text, content_type="text/html", headers=headers)
 
 
-def _prompts(rows: sqlite3.Connection) -> Iterable[list[str]]:
-    found = rows.execute("SELECT * FROM prompts ORDER BY project, name, version DESC").fetchall()
+def _prompts(found: list[sqlite3.Row]) -> Iterable[list[str]]:
     for _, versions in groupby(found, key=lambda row: (row["project"], row["name"])):
         for index, row in enumerate(versions):
             labels = "".join(_label(label) for label in unpack(row["labels"]))
-            name = _cell(f"<strong>{escape(row['name'])}</strong>" if index == 0 else "")
-            message = _cell(escape(row["commit_message"] or ""))
+            name = _cell(f"<strong>{escape(row['name'].removeprefix(MOVES))}</strong>" if index == 0 else "")
+            message = f'<td class="long">{escape(row["commit_message"] or "")}</td>'
             yield [
                 name,
                 _number(row["version"]),
@@ -106,12 +113,20 @@ def _datasets(rows: sqlite3.Connection) -> Iterable[list[str]]:
 
 
 def _section(title: str, heads: tuple[str, ...], lines: Iterable[list[str]]) -> str:
+    return f"<section><h2>{title}</h2>{_table(heads, lines) or '<p>None yet.</p>'}</section>"
+
+
+def _folded(title: str, heads: tuple[str, ...], lines: Iterable[list[str]]) -> str:
+    table = _table(heads, lines)
+    return f"<details><summary>{title}</summary>{table}</details>" if table else ""
+
+
+def _table(heads: tuple[str, ...], lines: Iterable[list[str]]) -> str:
+    """Empty without any line."""
     body = "".join(f"<tr>{''.join(cells)}</tr>" for cells in lines)
-    if not body:
-        return f"<section><h2>{title}</h2><p>None yet.</p></section>"
     head = "".join(f'<th scope="col">{name}</th>' for name in heads)
-    table = f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
-    return f'<section><h2>{title}</h2><div class="scroll">{table}</div></section>'
+    whole = f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+    return f'<div class="scroll">{whole}</div>' if body else ""
 
 
 def _label(label: str) -> str:

@@ -9,17 +9,17 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import sqlite3
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from workbench.cache.entry import Entry, decode, encode
+from workbench.cache.explaining import differences, likeness
+from workbench.cache.recording import recording
 from workbench.errors import StorageError
-from workbench.records import Reply, Usage, canonical, sha256
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -27,24 +27,10 @@ if TYPE_CHECKING:
 
     import diskcache
 
-    from workbench.records import Request
+    from workbench.records import Reply, Request
 
 MODES = ("on", "off", "refresh", "replay")
-_HEAD, _JOINT, _TAIL = '{"checksum":"', '","body":', "}"
-_REPLY, _REQUEST = '{"reply":', ',"request":'
-_BODY = len(_HEAD) + 64 + len(_JOINT)
 _KEYS_PER_QUERY = 500
-_STORED = ("text", "usage", "stop_reason", "served_by", "request_id", "source", "loose", "latency_s", "ttft_s",
-           "cost_usd")  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One stored reply with the request that it answers (canonical JSON of `Request.identity`)."""
-
-    key: str
-    identity: str
-    reply: Reply
 
 
 class Cache:
@@ -68,8 +54,8 @@ class Cache:
             return {}
         found: dict[str, Reply] = {}
         for start in range(0, len(keys), _KEYS_PER_QUERY):
-            for key, text in self._select(connection, keys[start : start + _KEYS_PER_QUERY]):
-                entry = _decode(key, text)
+            for key, text in self._select(connection, "value", keys[start : start + _KEYS_PER_QUERY]):
+                entry = decode(key, text)
                 if entry is None:
                     self._set_aside(key, text)
                 else:
@@ -81,7 +67,7 @@ class Cache:
 
         Raises StorageError when it could not be written.
         """
-        text = _encode(Entry(key, identity, reply))
+        text = encode(Entry(key, identity, reply))
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._pending.append((key, text, done))
         if self._flushing is None:
@@ -91,12 +77,11 @@ class Cache:
     def stored_at(self, keys: Sequence[str]) -> dict[str, float]:
         """When each of these replies was stored, seconds since 1970; those that are not there are left out."""
         connection = self._read_connection()
+        if connection is None:
+            return {}
         found: dict[str, float] = {}
-        for start in range(0, len(keys) if connection is not None else 0, _KEYS_PER_QUERY):
-            some = keys[start : start + _KEYS_PER_QUERY]
-            assert connection is not None
-            query = f"SELECT key, store_time FROM Cache WHERE raw = 1 AND key IN ({','.join('?' * len(some))})"  # noqa: S608
-            found |= dict(connection.execute(query, some).fetchall())
+        for start in range(0, len(keys), _KEYS_PER_QUERY):
+            found |= dict(self._select(connection, "store_time", keys[start : start + _KEYS_PER_QUERY]))
         return found
 
     def entries(self) -> Iterator[Entry]:
@@ -106,7 +91,7 @@ class Cache:
             return
         try:
             for key, text in connection.execute("SELECT key, value FROM Cache ORDER BY rowid"):
-                if (entry := _decode(key, text)) is not None:
+                if (entry := decode(key, text)) is not None:
                     yield entry
         except sqlite3.Error as error:
             raise _storage_error(self.folder, error) from None
@@ -130,7 +115,7 @@ class Cache:
         with path.open("w", encoding="utf-8") as file:
             for entry in self.entries():
                 # ASCII, so that a lone surrogate of hostile text stays an escape instead of ending the export
-                file.write(json.dumps(_recording(entry)) + "\n")
+                file.write(json.dumps(recording(entry)) + "\n")
                 count += 1
         return count
 
@@ -139,8 +124,8 @@ class Cache:
         wanted = json.loads(request.identity())
         best: tuple[tuple[int, float], Entry, list[str]] | None = None
         for entry in self.entries():
-            differing = _differences(wanted, json.loads(entry.identity))
-            rank = (len(differing), -_likeness(wanted, json.loads(entry.identity)))
+            differing = differences(wanted, json.loads(entry.identity))
+            rank = (len(differing), -likeness(wanted, json.loads(entry.identity)))
             if best is None or rank < best[0]:
                 best = rank, entry, [text for _, text in differing]
         return (best[1], best[2]) if best else None
@@ -221,9 +206,9 @@ class Cache:
                     reader.close()
         return self._reader
 
-    def _select(self, connection: sqlite3.Connection, keys: Sequence[str]) -> list[tuple[str, Any]]:
+    def _select(self, connection: sqlite3.Connection, column: str, keys: Sequence[str]) -> list[tuple[str, Any]]:
         marks = ",".join("?" * len(keys))
-        query = f"SELECT key, value FROM Cache WHERE raw = 1 AND key IN ({marks})"  # noqa: S608  # question marks only
+        query = f"SELECT key, {column} FROM Cache WHERE raw = 1 AND key IN ({marks})"  # noqa: S608  # no text of others
         try:
             return connection.execute(query, keys).fetchall()
         except sqlite3.Error as error:
@@ -286,91 +271,6 @@ def _text_disk() -> type[diskcache.Disk]:
     return TextDisk
 
 
-def _encode(entry: Entry) -> str:
-    reply = {name: getattr(entry.reply, name) for name in _STORED}
-    reply["usage"] = {name: getattr(entry.reply.usage, name) for name in Usage.__slots__}
-    body = f"{_REPLY}{canonical(reply)}{_REQUEST}{entry.identity}}}"
-    return f"{_HEAD}{sha256(body)}{_JOINT}{body}{_TAIL}"
-
-
-def _decode(key: str, text: object) -> Entry | None:
-    """The entry, or None if anything about it is not as it was written."""
-    if not isinstance(text, str) or not text.startswith(_HEAD):
-        return None
-    body = text[_BODY : -len(_TAIL)]
-    if sha256(body) != text[len(_HEAD) : len(_HEAD) + 64]:
-        return None
-    try:
-        at = body.rindex(_REQUEST)
-        while sha256(identity := body[at + len(_REQUEST) : -1]) != key:
-            at = body.rindex(_REQUEST, 0, at)  # an output schema may have a property of that name
-        fields = json.loads(body[len(_REPLY) : at])
-        reply = Reply(**(fields | {"usage": Usage(**fields["usage"]), "cached": True, "spent_usd": 0.0}))
-    except (ValueError, TypeError, KeyError, RecursionError):
-        return None
-    return Entry(key, identity, reply)
-
-
-def _recording(entry: Entry) -> dict[str, Any]:
-    identity = json.loads(entry.identity)
-    content = {name: value for name, value in identity.items() if name not in ("origin", "repeat", "schema")}
-    texts = {True: [], False: []}  # type: dict[bool, list[str]]
-    for role, text in identity["messages"]:
-        texts[role == "system"].append(text)
-    return {
-        "model": identity["model"], "input": "\n\n".join(texts[False]), "system": "\n\n".join(texts[True]),
-        "output": entry.reply.text, "key": sha256(canonical(content)), "repeat": identity["repeat"],
-        "usage": asdict(entry.reply.usage), "latency_ms": entry.reply.latency_s * 1000,
-    }  # fmt: skip
-
-
-def _differences(wanted: dict[str, Any], stored: dict[str, Any]) -> list[tuple[str, str]]:
-    """(field, sentence) for each field that differs; messages and params are taken apart."""
-    found = []
-    for field in sorted(wanted.keys() | stored.keys()):
-        a: Any = wanted.get(field)
-        b: Any = stored.get(field)
-        if a == b:
-            continue
-        if field == "params":
-            names = sorted((a or {}).keys() | (b or {}).keys())
-            found += [(f"params.{n}", f"params.{n}: {_short((a or {}).get(n))} now, {_short((b or {}).get(n))} stored")
-                      for n in names if (a or {}).get(n) != (b or {}).get(n)]  # fmt: skip
-        elif field == "messages" and len(a) == len(b):
-            found += [(f"messages.{i}", _message_change(old, new))
-                      for i, (new, old) in enumerate(zip(a, b, strict=True)) if new != old]  # fmt: skip
-        else:
-            found.append((field, f"{field}: {_short(a)} now, {_short(b)} stored"))
-    return found
-
-
-def _likeness(wanted: dict[str, Any], stored: dict[str, Any]) -> float:
-    """Share of the longest common beginning of both texts: cheap enough for every stored entry."""
-    a, b = (canonical(identity["messages"]) for identity in (wanted, stored))
-    return _common(a, b) / max(len(a), len(b), 1)
-
-
-def _common(a: str, b: str) -> int:
-    """Characters that both texts begin with."""
-    return len(os.path.commonprefix([a, b]))  # noqa: RUF071  # character by character is what is meant
-
-
-def _message_change(old: list[str], new: list[str]) -> str:
-    if old[0] != new[0]:
-        return f"message of the {new[0]} now, of the {old[0]} stored: {_short(new[1])}"
-    return f"{new[0]} message: {_first_change(old[1], new[1])}"
-
-
-def _first_change(old: str, new: str) -> str:
-    at = max(_common(old, new) - 12, 0)
-    return f"{_short(new[at:])} now, {_short(old[at:])} stored (from character {at})"
-
-
-def _short(value: object) -> str:
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    return repr(text if len(text) <= 48 else text[:48] + "…")
-
-
 def _first_cause(error: BaseException) -> BaseException:
     """What went wrong first: diskcache hides it behind its own Timeout, or behind the rollback that failed too."""
     while isinstance(error.__context__, (sqlite3.Error, OSError)):
@@ -379,12 +279,9 @@ def _first_cause(error: BaseException) -> BaseException:
 
 
 def _storage_error(folder: Path, error: BaseException) -> StorageError:
+    told = f"the cache in {folder} cannot be used: {error}."
+    if isinstance(error, sqlite3.DatabaseError) and not isinstance(error, sqlite3.OperationalError):
+        return StorageError(f"{told} Its file cache.db is broken: move it away, then run the same line again.")
     return StorageError(
-        f"the cache in {folder} cannot be used: {error}. Replies stored so far are intact; free space or rights, then "
-        "run the same line again. If the file itself is broken, move it away."
+        f"{told} Replies stored so far are intact; free space or rights, then run the same line again."
     )
-
-
-def mark_hit(reply: Reply) -> Reply:
-    """The same reply as given to a second asker: nothing was spent on it."""
-    return replace(reply, cached=True, spent_usd=0.0, waited_s=0.0, attempts=0)
