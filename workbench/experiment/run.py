@@ -108,6 +108,7 @@ class Run:
         self._session = session
         self._about = {id(arm): rows.about(arm, design.run_id, session) for arm in design.arms}
         self._stopping = False
+        self._unpriced: set[int] = set()
         self._ended_by: BudgetReached | UsageError | None = None
         self._task: asyncio.Task[Report] | None = None
 
@@ -234,7 +235,7 @@ class Run:
     def _done_before(self, log: RowLog) -> set[int]:
         """The trials that need not be done again: a row without an error, with the score of every judge and a price. Of
         those that lack only the price a hit may know it by now."""
-        self._unpriced: set[int] = set()
+        self._unpriced = set()
         if self.options.cache == "refresh":
             return set()
         judges = [scorer for scorer in self._design.scorers if scorer.asks_models]
