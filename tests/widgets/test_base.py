@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from workbench.widgets import base
+from workbench.widgets.coalesced import Coalesced
 
 ROOT = Path(__file__).parents[2]
 MODULES = sorted(base.FOLDER.glob("*.js"))
@@ -21,7 +22,7 @@ def test_updates_wait_for_their_time() -> None:
 
     async def changes() -> None:
         now = [0]
-        view = base.Coalesced(lambda: drawn.append(now[0]), per_second=100)
+        view = Coalesced(lambda: drawn.append(now[0]), per_second=100)
         for turn in range(1000):
             now[0] = turn
             view.soon()

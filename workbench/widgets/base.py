@@ -21,7 +21,6 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
-import time
 from functools import cache
 from html import escape
 from importlib.util import find_spec
@@ -34,8 +33,6 @@ if TYPE_CHECKING:
     Message = dict[str, Any]
 
 FOLDER = Path(__file__).parent
-PER_SECOND = 10
-"""Updates that a view sends at most: the notebook server drops messages when they come in floods."""
 LIVE_STOP = (7, 4)
 """The ipykernel from which on a click is handled at once while a cell awaits."""
 
@@ -126,18 +123,25 @@ def _live_class(name: str) -> Any:
 class Shown:
     """A view in a cell: its static form, and the live part below it while it lives. See the module's text for use.
 
-    `static` draws the static form; `folded`: the summary under which it stands while the live part is there, for views
-    that never end by themselves. JupyterLab hides it then; in a file opened without its kernel it is all there is.
+    `static` draws the static form; `folded`: the summary under which it is folded while the live part is there. `kept`:
+    unfolded, and hidden by the page as long as the live part is there: all that a kernel which dies leaves behind.
     Everything may be called without a notebook, and does nothing visible then.
     """
 
     def __init__(
-        self, name: str, static: Callable[[], Static], heard: Callable[[Message], Any] | None = None, folded: str = ""
+        self,
+        name: str,
+        static: Callable[[], Static],
+        heard: Callable[[Message], Any] | None = None,
+        folded: str = "",
+        *,
+        kept: bool = False,
     ) -> None:
         self._name = name
         self._static = static
         self._heard = heard
         self._folded = folded
+        self._opened = ' open class="wb-kept"' if kept else ""
         self._state: dict[str, Any] = {}
         self._alert = ""
         self._last: Static | None = None
@@ -258,36 +262,8 @@ class Shown:
     def _bundle(self) -> dict[str, str]:
         html, text = self._last = self._static()
         if self._live is not None and self._folded:
-            html = f'<details open class="wb-kept"><summary>{escape(self._folded)}</summary>{html}</details>'
+            html = f"<details{self._opened}><summary>{escape(self._folded)}</summary>{html}</details>"
         return Static(html, text).bundle()
-
-
-class Coalesced:
-    """Calls `draw` at most ten times a second however often `soon` is called, the last time included."""
-
-    def __init__(self, draw: Callable[[], object], per_second: float = PER_SECOND) -> None:
-        self._draw = draw
-        self._gap = 1 / per_second
-        self._next = 0.0
-        self._timer: asyncio.TimerHandle | None = None
-
-    def soon(self) -> None:
-        """Draw when it is time again. Needs a running event loop."""
-        if self._timer is None:
-            wait = max(self._next - time.monotonic(), 0.0)
-            self._timer = asyncio.get_running_loop().call_later(wait, self.now)
-
-    def now(self) -> None:
-        """Draw at once."""
-        self.cancel()
-        self._next = time.monotonic() + self._gap
-        self._draw()
-
-    def cancel(self) -> None:
-        """Forget what was waiting."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
 
 
 def _told(error: Exception) -> str:

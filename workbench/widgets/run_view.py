@@ -89,7 +89,8 @@ class RunView:
         self._standing.load(run.folder / "rows.jsonl", anew=anew)
         self._fresh: list[Row] = []
         self._note = ""
-        self._shown = base.Shown("run_view", self.static, self._heard, folded=f"Run {run.id} as this file keeps it")
+        told = f"Run {run.id} as this file keeps it"
+        self._shown = base.Shown("run_view", self.static, self._heard, told, kept=True)
         self._beat: asyncio.TimerHandle | None = None
         self._next_quiet = self._next_verdict = self._next_kept = 0.0
         self._judging = False

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from workbench.widgets.base import Coalesced, Shown
+from workbench.widgets.base import Shown
+from workbench.widgets.coalesced import Coalesced
 
 if TYPE_CHECKING:
     from collections.abc import Callable
