@@ -65,7 +65,8 @@ def test_a_dataset_reads_as_it_was(sdk: Langfuse) -> None:
     sdk.create_dataset(name="d")
     old = sdk.create_dataset_item(dataset_name="d", id="1", input="old")
     new = sdk.create_dataset_item(dataset_name="d", id="1", input="new")
-    while new.updated_at == old.updated_at:  # The server's clock has milliseconds.
+    while new.updated_at == old.updated_at:  # The server's clock has milliseconds: at one moment the last one counts.
+        old = sdk.create_dataset_item(dataset_name="d", id="1", input="old")
         new = sdk.create_dataset_item(dataset_name="d", id="1", input="new")
     assert old.version is not None
     assert [item.input for item in sdk.get_dataset("d", version=old.version).items] == ["old"]
