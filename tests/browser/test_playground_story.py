@@ -36,7 +36,7 @@ def test_playground_streams_and_saves_a_version(notebook: NotebookPage, lab: Lab
     view = notebook.output(0).locator(".wb-play")
     editor = view.get_by_role("textbox", name="1. system")
     expect(editor).to_have_value(re.compile("You sort the support tickets"))
-    expect(notebook.output(0).get_by_text("The same without a kernel")).to_be_hidden()
+    expect(notebook.output(0).get_by_text("The same without a kernel")).to_be_visible()
     editor.fill("Category is one of: billing, hardware, app. Think first, then answer with a JSON object.")
     expect(view).to_contain_text("edited from play/triage@v1")
     editor.press("Control+Enter")
